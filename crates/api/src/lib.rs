@@ -1,0 +1,1 @@
+//! Service: REST and WebSocket over the stores and the bus.

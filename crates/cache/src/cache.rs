@@ -1,0 +1,23 @@
+//! The contract of the cache.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::CacheError;
+
+/// Short-lived answers. Losing one costs speed, never data: callers go on without it on any error.
+///
+/// Every implementation keeps this (and `contract.rs` tests it):
+/// - An entry is never returned after its time to live.
+/// - `put` of an existing key replaces value and time to live.
+/// - Any entry may vanish at any time.
+#[async_trait]
+pub trait Cache: Send + Sync {
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError>;
+
+    async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), CacheError>;
+
+    async fn remove(&self, key: &str) -> Result<(), CacheError>;
+}

@@ -1,0 +1,1 @@
+//! Service: sources to protobuf batches on the bus.

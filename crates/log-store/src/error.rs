@@ -1,0 +1,18 @@
+//! What can go wrong with the log store.
+
+#[derive(Debug, thiserror::Error)]
+pub enum LogStoreError {
+    #[error("the log store cannot be opened: {message}")]
+    Open { message: String },
+    #[error("storage of the log store failed: {message}")]
+    Storage { message: String },
+    #[error("the search is not usable: {message}")]
+    Query { message: String },
+}
+
+impl LogStoreError {
+    /// Whether the same call may succeed later.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Storage { .. })
+    }
+}

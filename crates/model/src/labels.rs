@@ -1,0 +1,266 @@
+//! A sorted set of name-value pairs: the identity of a series.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::SeriesId;
+
+/// The label that holds a metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// Names and values sorted by name, each name once, no empty values (an empty value means "absent",
+/// as in Prometheus). Cloning is a reference count. All text lies in one allocation.
+#[derive(Clone)]
+pub struct Labels(Arc<Packed>);
+
+struct Packed {
+    text: Box<str>,
+    /// End of name 0, end of value 0, end of name 1, … in `text`.
+    ends: Box<[u32]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LabelsError {
+    #[error("label {name:?} is given twice")]
+    Duplicate { name: String },
+    #[error("the labels hold {bytes} bytes of text, more than 4 GiB")]
+    TooLong { bytes: usize },
+}
+
+impl Labels {
+    pub fn empty() -> Self {
+        Self(Arc::new(Packed { text: "".into(), ends: Box::new([]) }))
+    }
+
+    /// Sorts the pairs and drops those with an empty value.
+    ///
+    /// # Errors
+    /// A name given twice (with a value each time).
+    pub fn from_pairs<N, V>(pairs: impl IntoIterator<Item = (N, V)>) -> Result<Self, LabelsError>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let mut pairs: Vec<(N, V)> =
+            pairs.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
+        if let Some(pair) = pairs.windows(2).find(|pair| pair[0].0.as_ref() == pair[1].0.as_ref()) {
+            return Err(LabelsError::Duplicate { name: pair[0].0.as_ref().to_owned() });
+        }
+        let bytes = pairs.iter().map(|(name, value)| name.as_ref().len() + value.as_ref().len()).sum();
+        if u32::try_from(bytes).is_err() {
+            return Err(LabelsError::TooLong { bytes });
+        }
+        let mut text = String::with_capacity(bytes);
+        let mut ends = Vec::with_capacity(pairs.len() * 2);
+        for (name, value) in &pairs {
+            for part in [name.as_ref(), value.as_ref()] {
+                text.push_str(part);
+                ends.push(text.len() as u32);
+            }
+        }
+        Ok(Self(Arc::new(Packed { text: text.into(), ends: ends.into() })))
+    }
+
+    /// Number of labels, the metric's name included.
+    pub fn len(&self) -> usize {
+        self.0.ends.len() / 2
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.ends.is_empty()
+    }
+
+    /// Pairs in order of name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + '_ {
+        (0..self.len()).map(|i| self.pair(i))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            let (candidate, value) = self.pair(middle);
+            match candidate.cmp(name) {
+                std::cmp::Ordering::Equal => return Some(value),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    /// Value of `__name__`, or `""`.
+    pub fn metric_name(&self) -> &str {
+        self.get(METRIC_NAME).unwrap_or_default()
+    }
+
+    /// A copy with `extra` added; an extra replaces a label of the same name, and an extra with an
+    /// empty value removes it.
+    #[must_use]
+    pub fn with<N, V>(&self, extra: &[(N, V)]) -> Self
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
+        let last_of_its_name =
+            |i: usize, name: &str| extra[i + 1..].iter().all(|(other, _)| other.as_ref() != name);
+        let kept = self.iter().filter(|(name, _)| extra.iter().all(|(other, _)| other.as_ref() != *name));
+        let added = extra
+            .iter()
+            .enumerate()
+            .filter(|(i, (name, _))| last_of_its_name(*i, name.as_ref()))
+            .map(|(_, (name, value))| (name.as_ref(), value.as_ref()));
+        Self::from_pairs(kept.chain(added)).expect("names were made unique above")
+    }
+
+    /// A copy without the named labels.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        Self::from_pairs(self.iter().filter(|(name, _)| !names.contains(name)))
+            .expect("a subset stays unique")
+    }
+
+    /// A 128-bit identity of these labels, equal on every machine and in every version (xxh3-128 of
+    /// the sorted pairs, each part preceded by its length as four little-endian bytes).
+    pub fn id(&self) -> SeriesId {
+        let mut hasher = xxhash_rust::xxh3::Xxh3Default::new();
+        for (name, value) in self.iter() {
+            for part in [name, value] {
+                hasher.update(&(part.len() as u32).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        SeriesId::from_u128(hasher.digest128())
+    }
+
+    /// Bytes of memory that these labels hold, without the handle itself.
+    pub fn heap_bytes(&self) -> usize {
+        size_of::<Packed>() + 16 + self.0.text.len() + size_of_val(&*self.0.ends)
+    }
+
+    fn pair(&self, index: usize) -> (&str, &str) {
+        let end = |i: usize| self.0.ends[i] as usize;
+        let start = if index == 0 { 0 } else { end(2 * index - 1) };
+        let (name_end, value_end) = (end(2 * index), end(2 * index + 1));
+        (&self.0.text[start..name_end], &self.0.text[name_end..value_end])
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.text == other.0.text && self.0.ends == other.0.ends)
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.text.hash(state);
+        self.0.ends.hash(state);
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.iter().cmp(other.iter())
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+/// Writes `name{a="b",c="d"}`, escaped as in the text exposition.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.metric_name())?;
+        let mut separator = '{';
+        for (name, value) in self.iter().filter(|(name, _)| *name != METRIC_NAME) {
+            write!(f, "{separator}{name}=\"")?;
+            for c in value.chars() {
+                match c {
+                    '\\' => f.write_str("\\\\")?,
+                    '"' => f.write_str("\\\"")?,
+                    '\n' => f.write_str("\\n")?,
+                    c => write!(f, "{c}")?,
+                }
+            }
+            f.write_str("\"")?;
+            separator = ',';
+        }
+        if separator == ',' { f.write_str("}") } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).expect("unique names")
+    }
+
+    #[test]
+    fn sorts_names_and_drops_empty_values() {
+        let labels = labels(&[("pod", "web-1"), (METRIC_NAME, "up"), ("node", "")]);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [(METRIC_NAME, "up"), ("pod", "web-1")]);
+        assert_eq!(labels.metric_name(), "up");
+        assert_eq!(labels.get("node"), None);
+    }
+
+    #[test]
+    fn refuses_a_name_given_twice() {
+        let twice = Labels::from_pairs([("a", "1"), ("a", "2")]);
+        assert_eq!(twice, Err(LabelsError::Duplicate { name: "a".into() }));
+    }
+
+    #[test]
+    fn replaces_and_removes_labels_in_a_copy() {
+        let copy = labels(&[("a", "1"), ("b", "2")]).with(&[("a", ""), ("c", "3"), ("c", "4")]);
+        assert_eq!(copy, labels(&[("b", "2"), ("c", "4")]));
+        assert_eq!(copy.without(&["b"]), labels(&[("c", "4")]));
+    }
+
+    #[test]
+    fn tells_apart_pairs_that_concatenate_alike() {
+        assert_ne!(labels(&[("ab", "c")]).id(), labels(&[("a", "bc")]).id());
+        assert_ne!(labels(&[("ab", "c")]), labels(&[("a", "bc")]));
+    }
+
+    #[test]
+    fn prints_as_an_exposition_line_does() {
+        assert_eq!(labels(&[(METRIC_NAME, "m"), ("l", "a\"b\n")]).to_string(), r#"m{l="a\"b\n"}"#);
+        assert_eq!(labels(&[(METRIC_NAME, "m")]).to_string(), "m");
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_every_pair(pairs in prop::collection::btree_map("[a-z]{1,8}", "\\PC{1,12}", 0..12)) {
+            let labels = Labels::from_pairs(&pairs).expect("a map has unique names");
+            prop_assert_eq!(labels.len(), pairs.len());
+            for (name, value) in &pairs {
+                prop_assert_eq!(labels.get(name), Some(value.as_str()));
+            }
+            prop_assert_eq!(labels.get("A"), None);
+        }
+    }
+}

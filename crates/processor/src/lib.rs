@@ -1,0 +1,1 @@
+//! Service: bus to event-time windows, enrichment and routing, to the stores.

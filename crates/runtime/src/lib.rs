@@ -1,0 +1,21 @@
+//! How a service of Sentinel Mesh lives: it is built, started in order, watched, drained within a
+//! deadline and stopped. Holds no business of its own.
+
+pub mod admin;
+mod backoff;
+pub mod clock;
+pub mod config;
+mod health;
+mod service;
+mod shutdown;
+mod stages;
+mod task;
+pub mod telemetry;
+
+pub use backoff::Backoff;
+pub use health::{Component, ComponentState, Health, HealthReport};
+pub use prometheus_client::registry::Registry;
+pub use service::{Service, ServiceError};
+pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use stages::{Stages, StagesError};
+pub use task::{Task, spawn, spawn_blocking};

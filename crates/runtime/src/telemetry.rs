@@ -1,0 +1,61 @@
+//! Logs: JSON in a cluster, text on a terminal.
+
+use std::io::IsTerminal as _;
+
+use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::UtcTime;
+
+/// Section `log` of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// Directives as `tracing-subscriber` reads them, such as `info` or `info,sentinel_collector=debug`.
+    pub level: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("log.level {level:?} is not usable: {source}; write for example level = \"info\"")]
+    Level { level: String, source: tracing_subscriber::filter::ParseError },
+    #[error("a log subscriber is already installed")]
+    Installed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, level: "info".to_owned() }
+    }
+}
+
+/// Installs the subscriber. Logs go to standard error; standard output is for answers.
+///
+/// # Errors
+/// A level that cannot be read, or a second call.
+pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
+    let filter = EnvFilter::try_new(&config.level)
+        .map_err(|source| TelemetryError::Level { level: config.level.clone(), source })?;
+    let is_terminal = std::io::stderr().is_terminal();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(UtcTime::rfc_3339())
+        .with_ansi(is_terminal);
+    let installed = match config.format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Auto if !is_terminal => builder.json().flatten_event(true).try_init(),
+        LogFormat::Auto | LogFormat::Text => builder.try_init(),
+    };
+    installed.map_err(TelemetryError::Installed)
+}

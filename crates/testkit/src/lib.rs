@@ -1,0 +1,1 @@
+//! Builders, fakes, fault injection and wait_until; for tests only.
