@@ -1,5 +1,8 @@
 //! Windows and what is known of a series in one.
 
+mod field;
+mod sketch;
+
 use std::sync::Arc;
 
 use crate::{Series, SeriesRef, Timestamp};
