@@ -1,0 +1,138 @@
+//! Section `collector` of the configuration.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sources::kubernetes::KubernetesConfig;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Name of this collector in its frames; empty means the host's name.
+    pub id: String,
+    #[serde(with = "sentinel_runtime::config::duration")]
+    pub scrape_interval: Duration,
+    /// Until the whole body of a scrape must have been read.
+    #[serde(with = "sentinel_runtime::config::duration")]
+    pub scrape_timeout: Duration,
+    /// Publish this process's own metrics through the pipeline.
+    pub self_metrics: bool,
+    pub limits: Limits,
+    pub outlet: OutletConfig,
+    pub kubernetes: KubernetesConfig,
+    /// Static targets.
+    pub scrape: Vec<ScrapeTarget>,
+}
+
+/// One endpoint that answers in the Prometheus or OpenMetrics format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrapeTarget {
+    /// `http://` or `https://` with path.
+    pub url: String,
+    /// Label `job`; without it the host and port.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Labels that every series of the target gets.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Overrides `scrape_interval`.
+    #[serde(default, with = "optional_duration", skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Duration>,
+}
+
+/// What a scrape may cost; beyond a limit nothing of the scrape is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Of a body, after decompression.
+    #[serde(with = "sentinel_runtime::config::bytes")]
+    pub body_bytes: u64,
+    pub samples_per_scrape: usize,
+    pub labels_per_series: usize,
+    #[serde(with = "sentinel_runtime::config::bytes")]
+    pub label_name_bytes: u64,
+    #[serde(with = "sentinel_runtime::config::bytes")]
+    pub label_value_bytes: u64,
+    /// Series that one target may have at a time.
+    pub series_per_target: usize,
+}
+
+/// Between the sources and the bus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OutletConfig {
+    /// Encoded bytes that wait in memory for the bus.
+    #[serde(with = "sentinel_runtime::config::bytes")]
+    pub queue_bytes: u64,
+    /// Encoded bytes that wait on disk while the bus is away.
+    #[serde(with = "sentinel_runtime::config::bytes")]
+    pub spool_bytes: u64,
+    /// What happens when both are full.
+    pub policy: OutletPolicy,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutletPolicy {
+    /// Sources wait: scrapes are skipped, nothing that was taken in is lost.
+    #[default]
+    Block,
+    /// The oldest spooled data make room; each drop is counted.
+    DropOldest,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            id: String::new(),
+            scrape_interval: Duration::from_secs(10),
+            scrape_timeout: Duration::from_secs(8),
+            self_metrics: true,
+            limits: Limits::default(),
+            outlet: OutletConfig::default(),
+            kubernetes: KubernetesConfig::default(),
+            scrape: Vec::new(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 64 << 20,
+            samples_per_scrape: 500_000,
+            labels_per_series: 64,
+            label_name_bytes: 1 << 10,
+            label_value_bytes: 16 << 10,
+            series_per_target: 500_000,
+        }
+    }
+}
+
+impl Default for OutletConfig {
+    fn default() -> Self {
+        Self { queue_bytes: 32 << 20, spool_bytes: 256 << 20, policy: OutletPolicy::Block }
+    }
+}
+
+mod optional_duration {
+    use std::time::Duration;
+
+    use sentinel_runtime::config::duration;
+    use serde::{Deserializer, Serializer};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        duration::deserialize(deserializer).map(Some)
+    }
+
+    #[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+    pub fn serialize<S: Serializer>(interval: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        match interval {
+            Some(interval) => duration::serialize(interval, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+}

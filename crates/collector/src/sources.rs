@@ -1,0 +1,3 @@
+//! The doors through which data come in.
+
+pub mod kubernetes;
