@@ -11,12 +11,20 @@ const INFINITE: i32 = i32::MAX;
 impl Sketch {
     /// Adds one sample. A NaN has no place among numbers and is left out.
     pub fn insert(&mut self, value: f64) {
+        self.insert_many(value, 1);
+    }
+
+    /// Adds `n` samples of the same value.
+    pub fn insert_many(&mut self, value: f64, n: u64) {
+        if n == 0 {
+            return;
+        }
         if value == 0.0 {
-            self.zeros = self.zeros.saturating_add(1);
+            self.zeros = self.zeros.saturating_add(n);
         } else if value > 0.0 {
-            add(&mut self.positive, bucket(value));
+            add(&mut self.positive, bucket(value), n);
         } else if value < 0.0 {
-            add(&mut self.negative, bucket(-value));
+            add(&mut self.negative, bucket(-value), n);
         }
     }
 
@@ -71,10 +79,10 @@ fn middle(index: i32) -> f64 {
     (f64::from(index) * LN_GAMMA).exp().min(f64::MAX) * 0.99
 }
 
-fn add(buckets: &mut Vec<(i32, u64)>, index: i32) {
+fn add(buckets: &mut Vec<(i32, u64)>, index: i32, n: u64) {
     match buckets.binary_search_by_key(&index, |(index, _)| *index) {
-        Ok(at) => buckets[at].1 = buckets[at].1.saturating_add(1),
-        Err(at) => buckets.insert(at, (index, 1)),
+        Ok(at) => buckets[at].1 = buckets[at].1.saturating_add(n),
+        Err(at) => buckets.insert(at, (index, n)),
     }
 }
 

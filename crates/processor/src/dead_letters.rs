@@ -1,0 +1,79 @@
+//! Records that could not be handled, on their way to the dead-letter topic.
+
+use bytes::Bytes;
+use sentinel_bus::{Delivered, Outgoing, Record, Route};
+use sentinel_model::{DeadLetter, MetricBatch, Point, Series, SeriesRef, Timestamp, Topic};
+use sentinel_proto::{EncoderConfig, MetricEncoder, Scrape, Wire as _};
+
+use crate::aggregate::Sample;
+use crate::metrics::{Metrics, Reason};
+
+/// The whole record, with the reason.
+pub(crate) fn of_record(
+    record: &Delivered,
+    reason: &'static str,
+    detail: String,
+    metrics: &Metrics,
+) -> Outgoing {
+    message(record, reason, detail, record.record.value.clone(), metrics)
+}
+
+/// Some samples of a frame, as one frame that can be read by itself.
+pub(crate) fn of_samples(
+    record: &Delivered,
+    batch: &MetricBatch,
+    samples: &[(Series, Sample)],
+    (reason, detail): (&'static str, String),
+    metrics: &Metrics,
+) -> Outgoing {
+    let series: Vec<Series> = samples.iter().map(|(series, _)| series.clone()).collect();
+    let points: Vec<Point> = samples
+        .iter()
+        .enumerate()
+        .map(|(i, (_, sample))| Point {
+            series: SeriesRef(i as u32),
+            timestamp: Timestamp::from_millis(sample.at_ms),
+            value: sample.value,
+        })
+        .collect();
+    let mut encoder = MetricEncoder::new(batch.stream.clone(), batch.epoch, EncoderConfig::default());
+    let frame = encoder.encode(&Scrape {
+        scraped: batch.scraped,
+        progress: batch.progress,
+        series: &series,
+        points: &points,
+    });
+    message(record, reason, detail, frame.bytes, metrics)
+}
+
+fn message(
+    record: &Delivered,
+    reason: &'static str,
+    detail: String,
+    value: Bytes,
+    metrics: &Metrics,
+) -> Outgoing {
+    let topic = record.position.at.topic;
+    metrics.dead_letters.get_or_create(&Reason { topic: topic.as_str(), reason }).inc();
+    let letter = DeadLetter {
+        topic: topic.as_str().to_owned(),
+        partition: record.position.at.partition,
+        offset: record.position.offset,
+        reason: reason.to_owned(),
+        detail,
+        observed: Timestamp::from_millis(sentinel_runtime::clock::now_millis()),
+        role: "processor".to_owned(),
+        key: record.record.key.clone(),
+        value,
+    };
+    Outgoing {
+        topic: Topic::DeadLetters,
+        route: Route::ByKey,
+        record: Record {
+            key: letter.key(),
+            value: letter.encode(),
+            headers: Vec::new(),
+            timestamp: letter.observed,
+        },
+    }
+}

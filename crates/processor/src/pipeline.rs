@@ -1,0 +1,176 @@
+//! The one loop: consume → transform → write → commit.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sentinel_bus::{Bus, BusError, Commit, Consumer, Delivered, PollLimit, Polled, Start, TopicPartition};
+use sentinel_model::Topic;
+use sentinel_runtime::{Backoff, Component, Shutdown};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::metrics::{Metrics, Pipeline as PipelineLabel};
+
+/// What a pipeline does with its records. State belongs to partitions: it begins with `assigned`, ends
+/// with `revoked`, and can be had again by reading from the committed offset.
+#[async_trait]
+pub(crate) trait Stage: Send {
+    fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>);
+
+    fn revoked(&mut self, at: TopicPartition);
+
+    /// Transforms and writes; when it returns, the results are durable.
+    ///
+    /// # Errors
+    /// [`Stopped`], when shutdown was requested while a write was being retried: nothing is committed.
+    async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped>;
+
+    /// What may be committed now, for the partitions whose commit has moved.
+    fn commits(&mut self) -> Vec<(TopicPartition, Commit)>;
+}
+
+/// Shutdown was requested before the work was done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+/// Name, topic and surroundings of one pipeline.
+#[derive(Clone)]
+pub(crate) struct Pipeline {
+    pub(crate) name: &'static str,
+    pub(crate) topic: Topic,
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) health: Component,
+    pub(crate) metrics: Metrics,
+    pub(crate) commit_interval: Duration,
+}
+
+/// Records in hand are bounded by these.
+const POLL: PollLimit =
+    PollLimit { max_records: 2_000, max_bytes: 8 << 20, wait: Duration::from_millis(500) };
+
+impl Pipeline {
+    /// Consumer group of this pipeline.
+    pub(crate) fn group(&self) -> String {
+        format!("sentinel-{}", self.name)
+    }
+
+    /// Runs `stage` until shutdown is requested, then commits what is done.
+    pub(crate) async fn run(self, mut stage: impl Stage, shutdown: Shutdown) {
+        let mut backoff = new_backoff();
+        let (group, topics) = (self.group(), [self.topic]);
+        loop {
+            let join = || self.bus.join(&group, &topics, Start::Earliest);
+            let Some(consumer) = self.retry(&shutdown, "join the consumer group", join).await else {
+                return;
+            };
+            self.health.ready();
+            match self.consume(consumer, &mut stage, &shutdown).await {
+                Ok(()) => return,
+                Err(error) => self.wait_after(&error, "consume", &mut backoff, &shutdown).await,
+            }
+        }
+    }
+
+    /// Tries `attempt` until it succeeds; `None` when shutdown is requested first. Only for calls that
+    /// may be repeated.
+    pub(crate) async fn retry<T, E, F>(
+        &self,
+        shutdown: &Shutdown,
+        what: &'static str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Option<T>
+    where
+        E: Error + Send + Sync + 'static,
+        F: Future<Output = Result<T, E>>,
+    {
+        let mut backoff = new_backoff();
+        loop {
+            match attempt().await {
+                Ok(done) => {
+                    if backoff.n_failures() > 0 {
+                        self.health.ready();
+                    }
+                    return Some(done);
+                }
+                Err(error) => self.wait_after(&error, what, &mut backoff, shutdown).await,
+            }
+            if shutdown.is_requested() {
+                return None;
+            }
+        }
+    }
+
+    async fn consume(
+        &self,
+        mut consumer: Box<dyn Consumer>,
+        stage: &mut impl Stage,
+        shutdown: &Shutdown,
+    ) -> Result<(), BusError> {
+        let mut commit_at = Instant::now() + self.commit_interval;
+        loop {
+            let polled = match shutdown.guard(consumer.poll(POLL)).await {
+                Some(polled) => polled?,
+                None => return self.commit(&mut *consumer, stage).await,
+            };
+            match polled {
+                Polled::Assigned(partitions) => {
+                    for (at, commit) in &partitions {
+                        debug!(pipeline = self.name, partition = at.partition, ?commit, "assigned");
+                        stage.assigned(*at, commit.as_ref());
+                    }
+                }
+                Polled::Revoked(partitions) => {
+                    for at in partitions {
+                        debug!(pipeline = self.name, partition = at.partition, "revoked");
+                        stage.revoked(at);
+                    }
+                }
+                Polled::Records(records) => {
+                    if stage.handle(records).await == Err(Stopped) {
+                        return Ok(());
+                    }
+                }
+                Polled::Idle => {}
+            }
+            if Instant::now() >= commit_at {
+                self.commit(&mut *consumer, stage).await?;
+                commit_at = Instant::now() + self.commit_interval;
+            }
+        }
+    }
+
+    /// A partition that has just gone to another consumer is no error: that one replays.
+    async fn commit(&self, consumer: &mut dyn Consumer, stage: &mut impl Stage) -> Result<(), BusError> {
+        let commits = stage.commits();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        match consumer.commit(&commits).await {
+            Err(BusError::NotOwner { at }) => {
+                debug!(pipeline = self.name, partition = at.partition, "the partition has moved on");
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    async fn wait_after<E: Error + Send + Sync + 'static>(
+        &self,
+        error: &E,
+        what: &str,
+        backoff: &mut Backoff,
+        shutdown: &Shutdown,
+    ) {
+        let delay = backoff.next_delay();
+        warn!(pipeline = self.name, error = error as &dyn Error, ?delay, what, "failed, trying again");
+        self.metrics.pipeline_errors.get_or_create(&PipelineLabel { pipeline: self.name }).inc();
+        self.health.degraded(format!("{what}: {error}; trying again"));
+        shutdown.guard(tokio::time::sleep(delay)).await;
+    }
+}
+
+fn new_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(10))
+}

@@ -1,0 +1,201 @@
+//! Closed and provisional windows → messages for the rollups and live topics.
+//!
+//! Results are spread over the topic's partitions by entity, so that everything about one workload
+//! lies in one partition, whichever target it came from.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sentinel_bus::{Outgoing, Record, Route};
+use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Topic, Window};
+use sentinel_proto::{EncodedFrame, EncoderConfig, RollupEncoder};
+
+use crate::rules::Routes;
+
+/// Header that tells a window's width without decoding the message.
+pub(crate) const RESOLUTION_HEADER: &str = "resolution";
+
+/// Header that tells whether a message is a key frame.
+pub(crate) const KEY_HEADER: &str = "key";
+
+/// Encoders for every output partition, fed from one input partition.
+pub(crate) struct Outbox {
+    outlets: Vec<Outlet>,
+    /// For each place in the input's series table: index of the outlet and number there.
+    places: Vec<Option<(usize, SeriesRef)>>,
+}
+
+struct Outlet {
+    partition: u32,
+    series: Vec<Series>,
+    finals: Vec<(Resolution, RollupEncoder)>,
+    live: RollupEncoder,
+}
+
+impl Outbox {
+    /// `name` tells the producer, such as `p3`; `epoch` grows with each start. Results go to
+    /// `partitions`: all of the topic's, or the input's own where the input was spread by entity before.
+    pub(crate) fn new(
+        name: &str,
+        epoch: u64,
+        partitions: std::ops::Range<u32>,
+        resolutions: &[Resolution],
+    ) -> Self {
+        let encoder = |partition: u32, what: &str| {
+            RollupEncoder::new(
+                Arc::from(format!("{name}/{partition}/{what}")),
+                epoch,
+                EncoderConfig::default(),
+            )
+        };
+        let outlets = partitions
+            .map(|partition| Outlet {
+                partition,
+                series: Vec::new(),
+                finals: resolutions.iter().map(|r| (*r, encoder(partition, r.as_str()))).collect(),
+                live: encoder(partition, "live"),
+            })
+            .collect();
+        Self { outlets, places: Vec::new() }
+    }
+
+    /// Messages for one window. `all` and `routes` belong to the input's table, which `rollups` number.
+    /// Every partition gets one for each final window, so that readers see its progress.
+    pub(crate) fn encode(
+        &mut self,
+        window: Window,
+        is_final: bool,
+        rollups: Vec<Rollup>,
+        all: &[Series],
+        routes: impl Fn(SeriesRef) -> Routes,
+    ) -> Vec<Outgoing> {
+        let mut parts: Vec<Vec<Rollup>> = self.outlets.iter().map(|_| Vec::new()).collect();
+        for rollup in rollups {
+            if is_final && !routes(rollup.series).carries(window.resolution) {
+                continue;
+            }
+            let (outlet, series) = self.place(rollup.series, all);
+            parts[outlet].push(Rollup { series, aggregate: rollup.aggregate });
+        }
+        self.outlets
+            .iter_mut()
+            .zip(parts)
+            .filter(|(_, rollups)| is_final || !rollups.is_empty())
+            .filter_map(|(outlet, rollups)| outlet.encode(window, is_final, &rollups))
+            .collect()
+    }
+
+    /// The input's table was renumbered: everything is defined anew.
+    pub(crate) fn renumber(&mut self) {
+        self.places.clear();
+        for outlet in &mut self.outlets {
+            outlet.series.clear();
+            outlet.live.force_key();
+            outlet.finals.iter_mut().for_each(|(_, encoder)| encoder.force_key());
+        }
+    }
+
+    fn place(&mut self, slot: SeriesRef, all: &[Series]) -> (usize, SeriesRef) {
+        let index = slot.0 as usize;
+        if self.places.len() <= index {
+            self.places.resize(index + 1, None);
+        }
+        if let Some(place) = self.places[index] {
+            return place;
+        }
+        let outlet = partition_of(&all[index].labels, self.outlets.len() as u32) as usize;
+        let series = &mut self.outlets[outlet].series;
+        let place = (outlet, SeriesRef(series.len() as u32));
+        series.push(all[index].clone());
+        self.places[index] = Some(place);
+        place
+    }
+}
+
+impl Outlet {
+    fn encode(&mut self, window: Window, is_final: bool, rollups: &[Rollup]) -> Option<Outgoing> {
+        let (topic, frame) = if is_final {
+            let (_, encoder) =
+                self.finals.iter_mut().find(|(resolution, _)| *resolution == window.resolution)?;
+            (Topic::Rollups, encoder.encode(window, true, &self.series, rollups))
+        } else {
+            (Topic::Live, self.live.encode(window, false, &self.series, rollups))
+        };
+        Some(message(topic, self.partition, window, frame))
+    }
+}
+
+fn message(topic: Topic, partition: u32, window: Window, frame: EncodedFrame) -> Outgoing {
+    let is_key = frame.frame == sentinel_model::FrameKind::Key;
+    let mut headers =
+        vec![(RESOLUTION_HEADER.to_owned(), Bytes::from_static(window.resolution.as_str().as_bytes()))];
+    if is_key {
+        headers.push((KEY_HEADER.to_owned(), Bytes::from_static(b"1")));
+    }
+    Outgoing {
+        topic,
+        route: Route::Partition(partition),
+        record: Record { key: Bytes::new(), value: frame.bytes, headers, timestamp: window.start },
+    }
+}
+
+/// Partition of the entity that a series belongs to: its workload, else its node, else its target.
+fn partition_of(labels: &Labels, n_partitions: u32) -> u32 {
+    let entity: &[&str] = if labels.get("workload").is_some() {
+        &["cluster", "namespace", "workload_kind", "workload"]
+    } else if labels.get("node").is_some() {
+        &["cluster", "node"]
+    } else {
+        &["cluster", "namespace", "job", "instance"]
+    };
+    let parts = entity.iter().map(|name| (*name, labels.get(name).unwrap_or_default()));
+    let id = Labels::from_pairs(parts).map_or(0, |labels| labels.id().as_u128());
+    (id % u128::from(n_partitions.max(1))) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_model::MetricKind;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied()).expect("unique names")
+    }
+
+    #[test]
+    fn everything_about_a_workload_lies_in_one_partition() {
+        let of = |pod: &str, name: &str| {
+            let workload = [
+                ("cluster", "c"),
+                ("namespace", "shop"),
+                ("workload", "cart"),
+                ("pod", pod),
+                ("__name__", name),
+            ];
+            partition_of(&labels(&workload), 7)
+        };
+        assert_eq!(of("cart-1", "cpu"), of("cart-2", "memory"));
+    }
+
+    #[test]
+    fn entities_spread_over_all_partitions() {
+        let mut seen = [false; 4];
+        for node in 0..64 {
+            seen[partition_of(&labels(&[("node", &format!("node-{node}"))]), 4) as usize] = true;
+        }
+        assert_eq!(seen, [true; 4]);
+    }
+
+    #[test]
+    fn each_partition_hears_of_a_final_window_and_only_touched_ones_of_a_provisional_one() {
+        let mut outbox = Outbox::new("p0", 1, 0..4, &[Resolution::TenSeconds]);
+        let all = [Series { labels: labels(&[("node", "a")]), kind: MetricKind::Gauge }];
+        let window =
+            Window { resolution: Resolution::TenSeconds, start: sentinel_model::Timestamp::from_secs(10) };
+        let rollups =
+            vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
+        assert_eq!(outbox.encode(window, true, rollups.clone(), &all, |_| Routes::ALL).len(), 4);
+        assert_eq!(outbox.encode(window, false, rollups, &all, |_| Routes::ALL).len(), 1);
+    }
+}

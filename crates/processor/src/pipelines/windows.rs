@@ -1,0 +1,212 @@
+//! Samples → windows of 10 s and 1 min: closed ones to the rollups topic, open ones to the live topic.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
+use sentinel_model::{MetricBatch, Resolution, Series, Topic};
+use sentinel_proto::{DecodeError, MetricDecoder};
+use sentinel_runtime::{Shutdown, clock};
+use tracing::warn;
+
+use super::outbox::Outbox;
+use crate::aggregate::Sample;
+use crate::dead_letters;
+use crate::metrics::{Metrics, Partition, Resolved};
+use crate::pipeline::{Pipeline, Stage, Stopped};
+use crate::rules::Rules;
+use crate::windows::{Checkpoint, Closed, Outcome, WindowLimits, Windows};
+
+pub(crate) struct WindowsStage {
+    pipeline: Pipeline,
+    limits: WindowLimits,
+    rules: Arc<Rules>,
+    partitions: BTreeMap<u32, PartitionState>,
+    shutdown: Shutdown,
+}
+
+struct PartitionState {
+    decoder: MetricDecoder,
+    windows: Windows,
+    outbox: Outbox,
+    committed: Option<Commit>,
+}
+
+impl WindowsStage {
+    pub(crate) fn new(
+        pipeline: Pipeline,
+        limits: WindowLimits,
+        rules: Arc<Rules>,
+        shutdown: Shutdown,
+    ) -> Self {
+        Self { pipeline, limits, rules, partitions: BTreeMap::new(), shutdown }
+    }
+}
+
+#[async_trait]
+impl Stage for WindowsStage {
+    fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>) {
+        let checkpoint = commit.and_then(|commit| match Checkpoint::from_metadata(&commit.metadata) {
+            Ok(checkpoint) => Some(checkpoint),
+            Err(error) => {
+                warn!(partition = at.partition, %error, "cannot resume exactly, windows may be written again");
+                None
+            }
+        });
+        let epoch = clock::now_millis().unsigned_abs();
+        let n_partitions = self.pipeline.bus.n_partitions(Topic::Rollups);
+        let name = format!("p{}", at.partition);
+        let state = PartitionState {
+            decoder: MetricDecoder::new(),
+            windows: Windows::new(self.limits, checkpoint),
+            outbox: Outbox::new(
+                &name,
+                epoch,
+                0..n_partitions,
+                &[Resolution::TenSeconds, Resolution::OneMinute],
+            ),
+            committed: commit.cloned(),
+        };
+        self.partitions.insert(at.partition, state);
+    }
+
+    fn revoked(&mut self, at: TopicPartition) {
+        self.partitions.remove(&at.partition);
+        self.pipeline.metrics.active_series.remove(&Partition { partition: at.partition });
+        self.pipeline.metrics.watermark_lag.remove(&Partition { partition: at.partition });
+    }
+
+    async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
+        let metrics = &self.pipeline.metrics;
+        let mut outgoing = Vec::new();
+        for record in &records {
+            if let Some(state) = self.partitions.get_mut(&record.position.at.partition) {
+                state.apply(record, &self.rules, metrics, &mut outgoing);
+            }
+        }
+        for (partition, state) in &mut self.partitions {
+            state.publish_provisional(&mut outgoing);
+            if state.windows.compact() {
+                state.outbox.renumber();
+            }
+            state.report(*partition, metrics);
+        }
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        let bus = &self.pipeline.bus;
+        let published =
+            self.pipeline.retry(&self.shutdown, "publish windows", || bus.publish(outgoing.clone())).await;
+        published.map(|_| ()).ok_or(Stopped)
+    }
+
+    fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
+        let mut commits = Vec::new();
+        for (partition, state) in &mut self.partitions {
+            let Some((offset, checkpoint)) = state.windows.checkpoint() else { continue };
+            let commit = Commit { offset, metadata: checkpoint.to_metadata() };
+            if state.committed.as_ref() != Some(&commit) {
+                state.committed = Some(commit.clone());
+                commits.push((TopicPartition { topic: Topic::Metrics, partition: *partition }, commit));
+            }
+        }
+        commits
+    }
+}
+
+impl PartitionState {
+    fn apply(&mut self, record: &Delivered, rules: &Rules, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
+        let offset = record.position.offset;
+        let batch = match self.decoder.decode(&record.record.value) {
+            Ok(batch) => batch,
+            Err(error) => {
+                outgoing.extend(undecodable(record, &error, self.windows.is_replay(offset), metrics));
+                self.windows.skip(offset);
+                return;
+            }
+        };
+        let mut outcome = self.windows.apply(offset, &batch, rules);
+        if !outcome.is_replay {
+            metrics.frames.inc();
+            metrics.samples.inc_by(outcome.n_accepted);
+            metrics.duplicate_samples.inc_by(outcome.n_duplicates);
+            metrics.over_limit_samples.inc_by(outcome.n_over_limit);
+        }
+        self.encode_closed(std::mem::take(&mut outcome.closed), metrics, outgoing);
+        outgoing.extend(misplaced(record, &batch, &outcome, metrics));
+    }
+
+    fn encode_closed(&mut self, closed: Vec<Closed>, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
+        for Closed { window, rollups } in closed {
+            let resolution = Resolved { resolution: window.resolution.as_str() };
+            metrics.windows_closed.get_or_create(&resolution).inc();
+            metrics.rollups.get_or_create(&resolution).inc_by(rollups.len() as u64);
+            let windows = &self.windows;
+            outgoing.extend(
+                self.outbox.encode(window, true, rollups, windows.series(), |slot| windows.routes(slot)),
+            );
+        }
+    }
+
+    fn publish_provisional(&mut self, outgoing: &mut Vec<Outgoing>) {
+        for Closed { window, rollups } in self.windows.provisional() {
+            let windows = &self.windows;
+            outgoing.extend(
+                self.outbox.encode(window, false, rollups, windows.series(), |slot| windows.routes(slot)),
+            );
+        }
+    }
+
+    fn report(&self, partition: u32, metrics: &Metrics) {
+        let label = Partition { partition };
+        metrics.active_series.get_or_create(&label).set(self.windows.n_series() as i64);
+        if let Some(frontier) = self.windows.frontier() {
+            let lag_ms = clock::now_millis().saturating_sub(frontier.as_millis());
+            metrics.watermark_lag.get_or_create(&label).set(lag_ms as f64 / 1_000.0);
+        }
+    }
+}
+
+/// A frame that cannot be read becomes a dead letter, unless it was handled before (a repeat, or a
+/// replay that starts behind the stream's key frame).
+fn undecodable(
+    record: &Delivered,
+    error: &DecodeError,
+    is_replay: bool,
+    metrics: &Metrics,
+) -> Option<Outgoing> {
+    let reason = match error {
+        DecodeError::Duplicate { .. } => {
+            if !is_replay {
+                metrics.duplicate_frames.inc();
+            }
+            return None;
+        }
+        _ if is_replay => return None,
+        DecodeError::MissingBase { expected, found, .. } => {
+            let n_lost = expected.map_or(0, |expected| found.saturating_sub(expected));
+            metrics.lost_frames.inc_by(n_lost);
+            error.reason()
+        }
+        _ => error.reason(),
+    };
+    Some(dead_letters::of_record(record, reason, error.to_string(), metrics))
+}
+
+fn misplaced(record: &Delivered, batch: &MetricBatch, outcome: &Outcome, metrics: &Metrics) -> Vec<Outgoing> {
+    metrics.late_samples.inc_by(outcome.late.len() as u64);
+    metrics.future_samples.inc_by(outcome.future.len() as u64);
+    let letter = |reason: &'static str, samples: &[(Series, Sample)]| {
+        let (series, sample) = samples.first()?;
+        let gap_s = (sample.at_ms - batch.scraped.as_millis()) as f64 / 1_000.0;
+        let detail = format!(
+            "{} samples of {}, the first is {series_name} stamped {gap_s:+.1} s from its scrape",
+            samples.len(),
+            batch.stream.target,
+            series_name = series.labels,
+        );
+        Some(dead_letters::of_samples(record, batch, samples, (reason, detail), metrics))
+    };
+    [letter("late", &outcome.late), letter("future", &outcome.future)].into_iter().flatten().collect()
+}

@@ -1,0 +1,135 @@
+//! The processor as a service: its pipelines, each a task.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use sentinel_bus::Bus;
+use sentinel_log_store::{DocumentKind, LogWriter};
+use sentinel_metric_store::MetricWriter;
+use sentinel_model::Topic;
+use sentinel_runtime::{Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
+
+use crate::config::ProcessorConfig;
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::pipelines::documents::DocumentsStage;
+use crate::pipelines::metric_store::MetricStoreStage;
+use crate::pipelines::stage2::Stage2;
+use crate::pipelines::windows::WindowsStage;
+use crate::rules::{RuleError, Rules};
+use crate::watermark::WatermarkLimits;
+use crate::windows::WindowLimits;
+
+/// Bus → windows → stores.
+pub struct Processor {
+    config: ProcessorConfig,
+    rules: Arc<Rules>,
+    handles: ProcessorHandles,
+    metrics: Metrics,
+}
+
+/// What the processor reads from and writes to.
+pub struct ProcessorHandles {
+    pub bus: Arc<dyn Bus>,
+    pub metrics: Arc<dyn MetricWriter>,
+    pub logs: Arc<dyn LogWriter>,
+    pub health: Health,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    #[error("processor.workers is 0; write workers = 1")]
+    NoWorkers,
+}
+
+impl Processor {
+    /// # Errors
+    /// A configuration that cannot work.
+    pub fn build(
+        config: ProcessorConfig,
+        handles: ProcessorHandles,
+        registry: &mut Registry,
+    ) -> Result<Self, BuildError> {
+        if config.workers == 0 {
+            return Err(BuildError::NoWorkers);
+        }
+        let rules = Arc::new(Rules::new(&config.rules)?);
+        Ok(Self { config, rules, handles, metrics: Metrics::register(registry) })
+    }
+
+    fn pipeline(&self, name: &'static str, topic: Topic) -> Pipeline {
+        Pipeline {
+            name,
+            topic,
+            bus: Arc::clone(&self.handles.bus),
+            health: self.handles.health.component(format!("processor/{name}")),
+            metrics: self.metrics.clone(),
+            commit_interval: self.config.commit_interval,
+        }
+    }
+
+    fn limits(&self) -> WindowLimits {
+        let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        WindowLimits {
+            watermark: WatermarkLimits {
+                lateness_ms: millis(self.config.allowed_lateness),
+                idle_ms: millis(self.config.idle_limit),
+            },
+            look_back_ms: millis(self.config.look_back),
+            future_ms: millis(self.config.future_limit),
+            series_limit: self.config.series_limit,
+        }
+    }
+
+    fn start_windows(&self, shutdown: &Shutdown) -> Vec<Task<()>> {
+        (0..self.config.workers)
+            .map(|_| {
+                let pipeline = self.pipeline("windows", Topic::Metrics);
+                let stage = WindowsStage::new(
+                    pipeline.clone(),
+                    self.limits(),
+                    Arc::clone(&self.rules),
+                    shutdown.clone(),
+                );
+                spawn("windows", pipeline.run(stage, shutdown.clone()))
+            })
+            .collect()
+    }
+
+    fn start_sinks(&self, shutdown: &Shutdown) -> Vec<Task<()>> {
+        let stage2 = self.pipeline("stage2", Topic::Rollups);
+        let store = self.pipeline("metric-store", Topic::Rollups);
+        let logs = self.pipeline("logs", Topic::Logs);
+        let events = self.pipeline("events", Topic::Events);
+        let writer = Arc::clone(&self.handles.metrics);
+        let documents = |pipeline: &Pipeline, kind| {
+            DocumentsStage::new(pipeline.clone(), kind, Arc::clone(&self.handles.logs), shutdown.clone())
+        };
+        vec![
+            spawn("stage2", stage2.clone().run(Stage2::new(stage2, shutdown.clone()), shutdown.clone())),
+            spawn(
+                "metric-store",
+                store.clone().run(MetricStoreStage::new(store, writer, shutdown.clone()), shutdown.clone()),
+            ),
+            spawn("logs", logs.clone().run(documents(&logs, DocumentKind::Log), shutdown.clone())),
+            spawn("events", events.clone().run(documents(&events, DocumentKind::Event), shutdown.clone())),
+        ]
+    }
+}
+
+impl Service for Processor {
+    const NAME: &'static str = "processor";
+
+    /// Drains in the direction of the data: windows first, then what reads their results.
+    async fn run(self, shutdown: Shutdown) -> Result<(), ServiceError> {
+        let (stop_sinks, sinks_shutdown) = Shutdown::new();
+        let sinks = self.start_sinks(&sinks_shutdown);
+        join_all(self.start_windows(&shutdown)).await;
+        shutdown.requested().await;
+        stop_sinks.trigger();
+        join_all(sinks).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! Event-time windows of one partition: frames in, closed and provisional windows out. No I/O and no
+//! clock: the same frames in the same order always give the same bits.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ahash::AHashMap;
+use sentinel_model::{
+    FrameKind, Labels, MetricBatch, MetricKind, Resolution, Rollup, Series, SeriesRef, StreamKey, Timestamp,
+    Window,
+};
+
+use crate::aggregate::{Sample, aggregate};
+use crate::replay::StreamHistory;
+use crate::rules::{Routes, Rules, Verdict};
+use crate::watermark::{STEP_MS, Watermark, WatermarkLimits, collector_hash};
+
+mod checkpoint;
+mod series;
+
+pub(crate) use checkpoint::Checkpoint;
+use series::{Insert, SeriesTable};
+
+/// What the windows need to know of the configuration, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WindowLimits {
+    pub(crate) watermark: WatermarkLimits,
+    pub(crate) look_back_ms: i64,
+    pub(crate) future_ms: i64,
+    pub(crate) series_limit: usize,
+}
+
+/// State of one partition.
+pub(crate) struct Windows {
+    limits: WindowLimits,
+    watermark: Watermark,
+    table: SeriesTable,
+    streams: AHashMap<StreamKey, Stream>,
+    /// Watermarks at the beginning of recent messages: where a replay may start.
+    snapshots: VecDeque<(u64, Watermark)>,
+    /// Offset after the last message that was applied.
+    position: u64,
+    /// Messages below this offset are applied again after a restart …
+    replayed_until: u64,
+    /// … and windows that end at or before this were published before it.
+    published_until: Timestamp,
+    touched: Vec<(u32, Timestamp)>,
+}
+
+/// One stream's numbering of its series: `slots[SeriesRef]` is a place in the table.
+#[derive(Default)]
+struct Stream {
+    slots: Vec<u32>,
+    history: StreamHistory,
+}
+
+/// In `Stream::slots`: a series that is not kept.
+const NO_SLOT: u32 = u32::MAX;
+
+/// A closed window.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Closed {
+    pub(crate) window: Window,
+    /// By place of the series in the table, ascending.
+    pub(crate) rollups: Vec<Rollup>,
+}
+
+/// What became of the samples of one message, and which windows it closed.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Outcome {
+    pub(crate) n_accepted: u64,
+    pub(crate) n_duplicates: u64,
+    pub(crate) n_over_limit: u64,
+    /// The message was applied for the second time, after a restart.
+    pub(crate) is_replay: bool,
+    /// Samples behind the frontier or too far ahead of their scrape: dead letters.
+    pub(crate) late: Vec<(Series, Sample)>,
+    pub(crate) future: Vec<(Series, Sample)>,
+    pub(crate) closed: Vec<Closed>,
+}
+
+impl Windows {
+    pub(crate) fn new(limits: WindowLimits, checkpoint: Option<Checkpoint>) -> Self {
+        let checkpoint = checkpoint.unwrap_or_default();
+        Self {
+            limits,
+            watermark: checkpoint.watermark,
+            table: SeriesTable::new(limits.look_back_ms),
+            streams: AHashMap::new(),
+            snapshots: VecDeque::new(),
+            position: 0,
+            replayed_until: checkpoint.position,
+            published_until: checkpoint.published_until,
+            touched: Vec::new(),
+        }
+    }
+
+    pub(crate) fn n_series(&self) -> usize {
+        self.table.n_live()
+    }
+
+    /// Series by their place, for encoders; see [`SeriesTable::all`].
+    pub(crate) fn series(&self) -> &[Series] {
+        self.table.all()
+    }
+
+    pub(crate) fn routes(&self, slot: SeriesRef) -> Routes {
+        self.table.routes(slot.0)
+    }
+
+    pub(crate) const fn frontier(&self) -> Option<Timestamp> {
+        self.watermark.frontier()
+    }
+
+    /// Notes a message that holds nothing to apply (undecodable, say).
+    pub(crate) fn skip(&mut self, offset: u64) {
+        self.position = offset + 1;
+    }
+
+    pub(crate) const fn is_replay(&self, offset: u64) -> bool {
+        offset < self.replayed_until
+    }
+
+    /// Applies one message.
+    pub(crate) fn apply(&mut self, offset: u64, batch: &MetricBatch, rules: &Rules) -> Outcome {
+        self.snapshot(offset);
+        self.position = offset + 1;
+        let mut outcome = Outcome { is_replay: self.is_replay(offset), ..Outcome::default() };
+        if batch.frame != FrameKind::Punctuation {
+            self.define(batch, rules);
+            self.insert(batch, &mut outcome);
+            let newest = batch.points.iter().map(|point| point.timestamp).max().unwrap_or(batch.scraped);
+            let stream = self.streams.entry(batch.stream.clone()).or_default();
+            stream.history.push(offset, batch.frame == FrameKind::Key, newest);
+        }
+        let collector = collector_hash(&batch.stream.cluster, &batch.stream.collector);
+        let before = self.watermark.frontier();
+        let after = self.watermark.advance(collector, batch.progress, self.limits.watermark);
+        if let Some(after) = after
+            && before.is_none_or(|before| after > before)
+        {
+            self.close(before, after, &mut outcome.closed);
+        }
+        if outcome.is_replay {
+            outcome.late.clear();
+            outcome.future.clear();
+        }
+        outcome
+    }
+
+    /// Windows of 10 s that messages have touched since the last call and that are still open, as they
+    /// stand now.
+    pub(crate) fn provisional(&mut self) -> Vec<Closed> {
+        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN).max(self.published_until);
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
+        for (slot, start) in touched.drain(..) {
+            if start < frontier {
+                continue;
+            }
+            if let Some(rollup) = self.rollup(slot, Window { resolution: Resolution::TenSeconds, start }) {
+                windows.entry(start).or_default().push(rollup);
+            }
+        }
+        self.touched = touched;
+        let of = |(start, rollups)| Closed {
+            window: Window { resolution: Resolution::TenSeconds, start },
+            rollups,
+        };
+        windows.into_iter().map(of).collect()
+    }
+
+    /// What to commit: the smallest offset that a replay needs, and what it must know there.
+    pub(crate) fn checkpoint(&mut self) -> Option<(u64, Checkpoint)> {
+        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN);
+        let open_from = frontier.floor(Resolution::OneMinute.as_millis());
+        let horizon = open_from.saturating_sub_millis(self.limits.look_back_ms);
+        // A stream that has said nothing for long is over: its encoder starts again with a key frame.
+        let gone = horizon.saturating_sub_millis(self.limits.look_back_ms);
+        self.streams.retain(|_, stream| stream.history.newest().is_none_or(|newest| newest >= gone));
+        let needed = self.streams.values_mut().filter_map(|stream| stream.history.needed(horizon)).min();
+        let needed = needed.unwrap_or(self.position);
+        while self.snapshots.get(1).is_some_and(|(offset, _)| *offset <= needed) {
+            self.snapshots.pop_front();
+        }
+        let (offset, watermark) = self.snapshots.front()?;
+        let checkpoint = Checkpoint {
+            watermark: watermark.clone(),
+            position: self.position.max(self.replayed_until),
+            published_until: frontier.max(self.published_until),
+        };
+        Some(((*offset).min(needed), checkpoint))
+    }
+
+    /// Frees series that have been silent for the look-back. `true`: places were renumbered, so that
+    /// encoders must define everything anew.
+    pub(crate) fn compact(&mut self) -> bool {
+        let Some(moved) = self.table.compact() else { return false };
+        for stream in self.streams.values_mut() {
+            for slot in &mut stream.slots {
+                *slot = moved.get(*slot as usize).copied().unwrap_or(NO_SLOT);
+            }
+        }
+        self.touched.clear();
+        true
+    }
+
+    /// One snapshot per 64 messages is enough: a replay may start somewhat earlier than it must.
+    fn snapshot(&mut self, offset: u64) {
+        if self.snapshots.back().is_none_or(|(last, _)| offset >= last + 64) {
+            self.snapshots.push_back((offset, self.watermark.clone()));
+        }
+    }
+
+    fn define(&mut self, batch: &MetricBatch, rules: &Rules) {
+        let stream = self.streams.entry(batch.stream.clone()).or_default();
+        if batch.frame == FrameKind::Key {
+            stream.slots.clear();
+        }
+        for (reference, series) in &batch.defined {
+            let index = reference.0 as usize;
+            if stream.slots.len() <= index {
+                stream.slots.resize(index + 1, NO_SLOT);
+            }
+            stream.slots[index] = match rules.apply(series.clone()) {
+                Verdict::Dropped => NO_SLOT,
+                Verdict::Kept(series, routes) => {
+                    self.table.place(series, routes, self.limits.series_limit).unwrap_or(series::OVER_LIMIT)
+                }
+            };
+        }
+    }
+
+    fn insert(&mut self, batch: &MetricBatch, outcome: &mut Outcome) {
+        let Some(stream) = self.streams.get(&batch.stream) else { return };
+        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN).as_millis();
+        let latest_ms = batch.scraped.saturating_add_millis(self.limits.future_ms).as_millis();
+        for point in &batch.points {
+            let slot = stream.slots.get(point.series.0 as usize).copied().unwrap_or(NO_SLOT);
+            let sample = Sample { at_ms: point.timestamp.as_millis(), value: point.value };
+            if slot == series::OVER_LIMIT {
+                outcome.n_over_limit += 1;
+                continue;
+            }
+            if slot == NO_SLOT {
+                continue;
+            }
+            if sample.at_ms > latest_ms {
+                outcome.future.push((self.table.all()[slot as usize].clone(), sample));
+                continue;
+            }
+            match self.table.insert(slot, sample, frontier) {
+                Insert::Accepted => {
+                    outcome.n_accepted += 1;
+                    if !outcome.is_replay {
+                        self.touched.push((slot, point.timestamp.floor(STEP_MS)));
+                    }
+                }
+                Insert::Duplicate => outcome.n_duplicates += 1,
+                Insert::Late => outcome.late.push((self.table.all()[slot as usize].clone(), sample)),
+            }
+        }
+    }
+
+    /// Closes every window that ends in `(before, after]`, 10 s ones first, each kind in order of time.
+    fn close(&mut self, before: Option<Timestamp>, after: Timestamp, closed: &mut Vec<Closed>) {
+        for resolution in [Resolution::TenSeconds, Resolution::OneMinute] {
+            let width = resolution.as_millis();
+            let from = before.map_or(Timestamp::MIN, |before| before.floor(width));
+            let until = after.floor(width);
+            if until <= from {
+                continue;
+            }
+            let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
+            for slot in 0..self.table.all().len() as u32 {
+                self.table.each_window(slot, from, until, width, |start, aggregate| {
+                    windows.entry(start).or_default().push(Rollup { series: SeriesRef(slot), aggregate });
+                });
+            }
+            if resolution == Resolution::OneMinute {
+                // Stage two closes its windows by these, so each minute is told of even without samples.
+                windows.entry(until.saturating_sub_millis(width)).or_default();
+            }
+            let published_until = self.published_until;
+            closed.extend(
+                windows
+                    .into_iter()
+                    .map(|(start, rollups)| Closed { window: Window { resolution, start }, rollups })
+                    .filter(|closed| closed.window.end() > published_until),
+            );
+        }
+        let keep_from = after.floor(Resolution::OneMinute.as_millis());
+        self.table.forget_before(keep_from);
+    }
+
+    fn rollup(&self, slot: u32, window: Window) -> Option<Rollup> {
+        let aggregate = self.table.window(slot, window)?;
+        Some(Rollup { series: SeriesRef(slot), aggregate })
+    }
+}
+
+#[cfg(test)]
+mod tests;

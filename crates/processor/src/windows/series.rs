@@ -1,0 +1,171 @@
+//! Series of one partition with the samples of their open windows.
+
+use super::{AHashMap, Labels, MetricKind, Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
+use sentinel_model::Aggregate;
+
+/// Series by place. Places stay until [`SeriesTable::compact`].
+pub(super) struct SeriesTable {
+    look_back_ms: i64,
+    all: Vec<Series>,
+    states: Vec<State>,
+    by_labels: AHashMap<Labels, u32>,
+    n_dead: usize,
+}
+
+struct State {
+    routes: Routes,
+    is_dead: bool,
+    /// Sorted by time. At most one of them lies before every open window: kept as the predecessor of a
+    /// counter's next sample, and to recognise a repeat.
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Insert {
+    Accepted,
+    /// The series has a sample of this time already.
+    Duplicate,
+    Late,
+}
+
+/// Instead of a place: the series is beyond the limit.
+pub(super) const OVER_LIMIT: u32 = u32::MAX - 1;
+
+impl SeriesTable {
+    pub(super) fn new(look_back_ms: i64) -> Self {
+        Self { look_back_ms, all: Vec::new(), states: Vec::new(), by_labels: AHashMap::new(), n_dead: 0 }
+    }
+
+    /// All series, dead ones included, by place.
+    pub(super) fn all(&self) -> &[Series] {
+        &self.all
+    }
+
+    pub(super) fn n_live(&self) -> usize {
+        self.all.len() - self.n_dead
+    }
+
+    pub(super) fn routes(&self, slot: u32) -> Routes {
+        self.states[slot as usize].routes
+    }
+
+    /// The place of a series, new if need be; `None` beyond the limit.
+    pub(super) fn place(&mut self, series: Series, routes: Routes, limit: usize) -> Option<u32> {
+        if let Some(slot) = self.by_labels.get(&series.labels) {
+            return Some(*slot);
+        }
+        if self.n_live() >= limit {
+            return None;
+        }
+        let slot = u32::try_from(self.all.len()).ok().filter(|slot| *slot < OVER_LIMIT)?;
+        self.by_labels.insert(series.labels.clone(), slot);
+        self.all.push(series);
+        self.states.push(State { routes, is_dead: false, samples: Vec::new() });
+        Some(slot)
+    }
+
+    /// Puts a sample in its place in time. Samples before `frontier_ms` are late, unless they repeat.
+    pub(super) fn insert(&mut self, slot: u32, sample: Sample, frontier_ms: i64) -> Insert {
+        let state = &mut self.states[slot as usize];
+        let place = match state.samples.last() {
+            None => 0,
+            Some(last) if last.at_ms < sample.at_ms => state.samples.len(),
+            Some(_) => match state.samples.binary_search_by_key(&sample.at_ms, |known| known.at_ms) {
+                Ok(_) => return Insert::Duplicate,
+                Err(place) => place,
+            },
+        };
+        if sample.at_ms < frontier_ms {
+            return Insert::Late;
+        }
+        if state.is_dead {
+            state.is_dead = false;
+            self.n_dead -= 1;
+        }
+        state.samples.insert(place, sample);
+        Insert::Accepted
+    }
+
+    /// Calls `found` with each window of `width` in `[from, until)` that has samples.
+    pub(super) fn each_window(
+        &self,
+        slot: u32,
+        from: Timestamp,
+        until: Timestamp,
+        width: i64,
+        mut found: impl FnMut(Timestamp, Aggregate),
+    ) {
+        let samples = &self.states[slot as usize].samples;
+        let mut at = samples.partition_point(|sample| sample.at_ms < from.as_millis());
+        while at < samples.len() && samples[at].at_ms < until.as_millis() {
+            let start = Timestamp::from_millis(samples[at].at_ms).floor(width);
+            let end_ms = start.as_millis() + width;
+            let n = samples[at..].iter().take_while(|sample| sample.at_ms < end_ms).count();
+            found(start, self.of_window(slot, at, n, width));
+            at += n;
+        }
+    }
+
+    /// One window as it stands, if it has samples.
+    pub(super) fn window(&self, slot: u32, window: Window) -> Option<Aggregate> {
+        let mut found = None;
+        self.each_window(slot, window.start, window.end(), window.resolution.as_millis(), |_, aggregate| {
+            found = Some(aggregate);
+        });
+        found
+    }
+
+    /// Drops samples before `keep_from`, but for the last one of each series. Series without a sample
+    /// within the look-back are dead until one comes.
+    pub(super) fn forget_before(&mut self, keep_from: Timestamp) {
+        let keep_ms = keep_from.as_millis();
+        let oldest_ms = keep_ms.saturating_sub(self.look_back_ms);
+        for state in &mut self.states {
+            let n_old = state.samples.partition_point(|sample| sample.at_ms < keep_ms);
+            state.samples.drain(..n_old.saturating_sub(1));
+            let is_dead = state.samples.last().is_none_or(|last| last.at_ms < oldest_ms);
+            if is_dead && !state.is_dead {
+                state.is_dead = true;
+                self.n_dead += 1;
+            }
+        }
+    }
+
+    /// Renumbers the live series once a quarter of the places is dead; gives the new place of each old
+    /// one, [`super::NO_SLOT`] for the dead.
+    pub(super) fn compact(&mut self) -> Option<Vec<u32>> {
+        if self.n_dead < 1_024 || self.n_dead * 4 < self.all.len() {
+            return None;
+        }
+        let mut moved = vec![super::NO_SLOT; self.all.len()];
+        let mut next = 0;
+        for (slot, state) in self.states.iter().enumerate() {
+            if !state.is_dead {
+                moved[slot] = next;
+                next += 1;
+            }
+        }
+        let mut slots = moved.iter();
+        self.all.retain(|_| slots.next() != Some(&super::NO_SLOT));
+        self.states.retain(|state| !state.is_dead);
+        self.by_labels.retain(|_, slot| {
+            *slot = moved[*slot as usize];
+            *slot != super::NO_SLOT
+        });
+        self.n_dead = 0;
+        Some(moved)
+    }
+
+    fn of_window(&self, slot: u32, at: usize, n: usize, width: i64) -> Aggregate {
+        let samples = &self.states[slot as usize].samples;
+        let kind: MetricKind = self.all[slot as usize].kind;
+        let resolution = match width {
+            10_000 => Resolution::TenSeconds,
+            _ => Resolution::OneMinute,
+        };
+        let oldest_ms = samples[at].at_ms.saturating_sub(self.look_back_ms);
+        let before =
+            at.checked_sub(1).map(|before| samples[before]).filter(|before| before.at_ms >= oldest_ms);
+        aggregate(&samples[at..at + n], before, kind, resolution)
+    }
+}
