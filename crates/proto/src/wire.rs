@@ -1,0 +1,35 @@
+//! Self-contained messages of the bus.
+
+use bytes::Bytes;
+use sentinel_model::Topic;
+
+use crate::{WireError, envelope};
+
+/// Largest message, unfolded. An object's manifest is at most 3 MiB, a batch of log lines about one.
+const MESSAGE_BYTES: usize = 16 << 20;
+const ZSTD_LEVEL: i32 = 3;
+
+/// A self-contained message of one topic. (Metrics and rollups are streams of frames instead: see
+/// [`crate::MetricEncoder`] and [`crate::RollupEncoder`].)
+pub trait Wire: Sized {
+    const TOPIC: Topic;
+
+    /// Key on the topic: records of one key lie in one partition, in order.
+    fn key(&self) -> Bytes;
+
+    fn encode(&self) -> Bytes;
+
+    /// # Errors
+    /// Anything that [`Wire::encode`] would not have written.
+    fn decode(bytes: &[u8]) -> Result<Self, WireError>;
+}
+
+pub(crate) fn seal(message: &impl prost::Message) -> Bytes {
+    envelope::seal(&message.encode_to_vec(), ZSTD_LEVEL).into()
+}
+
+pub(crate) fn open<M: prost::Message + Default>(bytes: &[u8], message: &'static str) -> Result<M, WireError> {
+    let payload = envelope::open(bytes, MESSAGE_BYTES)?;
+    // `Bytes` fields share the payload instead of copying it.
+    M::decode(Bytes::from(payload)).map_err(|source| WireError::Protobuf { message, source })
+}
