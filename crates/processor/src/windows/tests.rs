@@ -18,13 +18,12 @@ struct Source {
     key: StreamKey,
     sequence: u64,
     key_interval: u64,
-    kind: MetricKind,
 }
 
 impl Source {
-    fn new(collector: &str, kind: MetricKind) -> Self {
+    fn new(collector: &str) -> Self {
         let key = StreamKey { cluster: "c".into(), collector: collector.into(), target: Arc::from("t") };
-        Self { key, sequence: 0, key_interval: 6, kind }
+        Self { key, sequence: 0, key_interval: 6 }
     }
 
     /// A frame of `samples` (series number, seconds, value), scraped and complete at `at_s`.
@@ -32,7 +31,8 @@ impl Source {
         let is_key = self.sequence.is_multiple_of(self.key_interval);
         let series = |i: u32| {
             let labels = [(METRIC_NAME, "m".to_owned()), ("i", i.to_string())];
-            Series { labels: Labels::from_pairs(labels).expect("unique names"), kind: self.kind }
+            let kind = if i < 2 { MetricKind::Gauge } else { MetricKind::Counter };
+            Series { labels: Labels::from_pairs(labels).expect("unique names"), kind }
         };
         let batch = MetricBatch {
             stream: self.key.clone(),
@@ -85,7 +85,7 @@ fn ten_seconds(start: i64) -> Window {
 
 #[test]
 fn closes_a_window_once_the_watermark_has_passed_its_end() {
-    let mut source = Source::new("a", MetricKind::Gauge);
+    let mut source = Source::new("a");
     let mut windows = windows();
     let frames = [source.frame(5, &[(0, 5, 1.0)]), source.frame(39, &[]), source.frame(40, &[])];
     let closed =
@@ -100,7 +100,7 @@ fn closes_a_window_once_the_watermark_has_passed_its_end() {
 
 #[test]
 fn shows_open_windows_as_they_stand() {
-    let mut source = Source::new("a", MetricKind::Gauge);
+    let mut source = Source::new("a");
     let mut windows = windows();
     windows.apply(0, &source.frame(5, &[(0, 5, 1.0)]), &Rules::default());
     let provisional = windows.provisional();
@@ -111,7 +111,7 @@ fn shows_open_windows_as_they_stand() {
 
 #[test]
 fn a_sample_behind_the_watermark_is_late_and_a_repeat_is_a_duplicate() {
-    let mut source = Source::new("a", MetricKind::Gauge);
+    let mut source = Source::new("a");
     let mut windows = windows();
     windows.apply(0, &source.frame(100, &[(0, 95, 1.0)]), &Rules::default());
     let outcome =
@@ -122,14 +122,14 @@ fn a_sample_behind_the_watermark_is_late_and_a_repeat_is_a_duplicate() {
 
 #[test]
 fn a_sample_far_ahead_of_its_scrape_is_kept_out() {
-    let mut source = Source::new("a", MetricKind::Gauge);
+    let mut source = Source::new("a");
     let outcome = windows().apply(0, &source.frame(0, &[(0, 601, 1.0), (1, 600, 1.0)]), &Rules::default());
     assert_eq!((outcome.future.len(), outcome.n_accepted), (1, 1));
 }
 
 #[test]
 fn series_beyond_the_limit_are_counted_and_the_others_unharmed() {
-    let mut source = Source::new("a", MetricKind::Gauge);
+    let mut source = Source::new("a");
     let mut windows = Windows::new(WindowLimits { series_limit: 2, ..LIMITS }, None);
     let samples: Vec<_> = (0..4).map(|i| (i, 5, 1.0)).collect();
     let outcome = windows.apply(0, &source.frame(5, &samples), &Rules::default());
@@ -138,7 +138,7 @@ fn series_beyond_the_limit_are_counted_and_the_others_unharmed() {
 
 #[test]
 fn two_collectors_of_one_target_count_a_sample_once() {
-    let (mut one, mut two) = (Source::new("a", MetricKind::Gauge), Source::new("b", MetricKind::Gauge));
+    let (mut one, mut two) = (Source::new("a"), Source::new("b"));
     let mut windows = windows();
     windows.apply(0, &one.frame(5, &[(0, 5, 1.0)]), &Rules::default());
     let outcome = windows.apply(1, &two.frame(5, &[(0, 5, 1.0)]), &Rules::default());
@@ -148,7 +148,7 @@ fn two_collectors_of_one_target_count_a_sample_once() {
 
 /// Twenty minutes of two collectors: gaps, late and repeated samples, a collector that goes quiet.
 fn frames(seed: &[u8]) -> Vec<MetricBatch> {
-    let mut sources = [Source::new("a", MetricKind::Gauge), Source::new("b", MetricKind::Counter)];
+    let mut sources = [Source::new("a"), Source::new("b")];
     let mut frames = Vec::new();
     for (step, dice) in seed.iter().copied().enumerate() {
         let at = step as i64 * 10;
@@ -213,7 +213,7 @@ proptest! {
         let mut frames = frames(&seed);
         let end = frames.last().map_or(0, |frame| frame.scraped.as_millis() / 1_000) + 1_000;
         for collector in ["a", "b"] {
-            frames.push(Source::new(collector, MetricKind::Gauge).frame(end, &[]));
+            frames.push(Source::new(collector).frame(end, &[]));
         }
         let mut state = windows();
         let (mut n_accepted, mut n_counted) = (0, 0);
