@@ -1,0 +1,266 @@
+//! The log store on tantivy: one index a day, so that retention is deleting a folder.
+
+mod collect;
+mod day;
+mod query;
+mod schema;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::RwLock;
+use sentinel_runtime::{Component, spawn_blocking};
+use tantivy::collector::Count;
+use tracing::info;
+
+use self::collect::{Buckets, Found, TopByTime, Values};
+use self::day::{Day, DayNumber};
+use self::writer::Writer;
+use crate::metrics::Metrics;
+use crate::{
+    Document, DocumentField, DocumentFilter, HistogramBucket, LogReader, LogStoreError, LogStoreStats,
+    LogWriter, SearchPage, SearchQuery, WriteReport,
+};
+
+pub(crate) struct EmbeddedLogStore {
+    days: Arc<Days>,
+    writer: Writer,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) retention: Duration,
+    pub(crate) commit_interval: Duration,
+}
+
+/// Open indexes by day, shared by the writer's thread and readers.
+pub(crate) struct Days {
+    folder: PathBuf,
+    open: RwLock<BTreeMap<DayNumber, Arc<Day>>>,
+}
+
+/// Most buckets of a histogram.
+const MAX_BUCKETS: usize = 2_000;
+
+/// Most documents of a page.
+const MAX_LIMIT: usize = 10_000;
+
+impl EmbeddedLogStore {
+    /// # Errors
+    /// A folder or index that cannot be used.
+    pub(crate) fn open(
+        folder: &Path,
+        limits: Limits,
+        health: Component,
+        metrics: Metrics,
+    ) -> Result<Self, LogStoreError> {
+        let days = Arc::new(Days::open(folder)?);
+        let writer = Writer::start(Arc::clone(&days), limits, health, metrics)?;
+        Ok(Self { days, writer })
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Days) -> Result<T, LogStoreError> + Send + 'static,
+    ) -> Result<T, LogStoreError> {
+        let days = Arc::clone(&self.days);
+        spawn_blocking("log-store", move || work(&days)).await
+    }
+}
+
+#[async_trait]
+impl LogWriter for EmbeddedLogStore {
+    async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
+        self.writer.write(documents).await
+    }
+}
+
+#[async_trait]
+impl LogReader for EmbeddedLogStore {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchPage, LogStoreError> {
+        if query.limit == 0 || query.limit > MAX_LIMIT {
+            let message = format!("limit {} is not between 1 and {MAX_LIMIT}", query.limit);
+            return Err(LogStoreError::Query { message });
+        }
+        let query = query.clone();
+        self.blocking(move |days| days.search(&query)).await
+    }
+
+    async fn histogram(
+        &self,
+        filter: &DocumentFilter,
+        bucket_ms: i64,
+    ) -> Result<Vec<HistogramBucket>, LogStoreError> {
+        if bucket_ms <= 0 {
+            let message = format!("a bucket of {bucket_ms} ms is not a span of time");
+            return Err(LogStoreError::Query { message });
+        }
+        let filter = filter.clone();
+        self.blocking(move |days| days.histogram(&filter, bucket_ms)).await
+    }
+
+    async fn facet(
+        &self,
+        filter: &DocumentFilter,
+        field: DocumentField,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, LogStoreError> {
+        let filter = filter.clone();
+        self.blocking(move |days| days.facet(&filter, field, limit)).await
+    }
+
+    async fn count(&self, filter: &DocumentFilter) -> Result<u64, LogStoreError> {
+        let filter = filter.clone();
+        self.blocking(move |days| {
+            days.in_range(&filter).try_fold(0, |sum, day| Ok(sum + day.run(&filter, None, &Count)? as u64))
+        })
+        .await
+    }
+
+    async fn stats(&self) -> Result<LogStoreStats, LogStoreError> {
+        self.blocking(|days| Ok(days.stats())).await
+    }
+}
+
+impl Days {
+    fn open(folder: &Path) -> Result<Self, LogStoreError> {
+        let failed = |error: &dyn std::fmt::Display| LogStoreError::Open {
+            message: format!("{}: {error}", folder.display()),
+        };
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        let mut open = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            if let Some(number) = entry.file_name().to_str().and_then(DayNumber::from_name) {
+                open.insert(number, Arc::new(Day::open(&entry.path(), number)?));
+            }
+        }
+        Ok(Self { folder: folder.to_owned(), open: RwLock::new(open) })
+    }
+
+    /// The index of a day, made if need be.
+    fn day(&self, number: DayNumber) -> Result<Arc<Day>, LogStoreError> {
+        if let Some(day) = self.open.read().get(&number) {
+            return Ok(Arc::clone(day));
+        }
+        let day = Arc::new(Day::open(&self.folder.join(number.name()), number)?);
+        self.open.write().insert(number, Arc::clone(&day));
+        Ok(day)
+    }
+
+    /// All open days, oldest first.
+    fn all(&self) -> Vec<Arc<Day>> {
+        self.open.read().values().cloned().collect()
+    }
+
+    /// Deletes the days before `first`.
+    fn drop_before(&self, first: DayNumber) -> Result<(), LogStoreError> {
+        let dropped = {
+            let mut open = self.open.write();
+            let kept = open.split_off(&first);
+            std::mem::replace(&mut *open, kept)
+        };
+        for number in dropped.into_keys() {
+            info!(day = number.name(), "deleting a day past its retention");
+            std::fs::remove_dir_all(self.folder.join(number.name()))
+                .map_err(|error| LogStoreError::Storage { message: error.to_string() })?;
+        }
+        Ok(())
+    }
+
+    fn in_range(&self, filter: &DocumentFilter) -> impl DoubleEndedIterator<Item = Arc<Day>> + use<> {
+        let (first, end) = (DayNumber::holding_ms(filter.start.as_millis()), filter.end.as_millis());
+        let last = DayNumber::holding_ms(end.saturating_sub(1));
+        let days: Vec<_> = if first > last {
+            Vec::new()
+        } else {
+            self.open.read().range(first..=last).map(|(_, day)| Arc::clone(day)).collect()
+        };
+        days.into_iter()
+    }
+
+    fn search(&self, query: &SearchQuery) -> Result<SearchPage, LogStoreError> {
+        let mut page = SearchPage::default();
+        let days = self.in_range(&query.filter);
+        let days: Vec<_> = match query.order {
+            crate::Order::NewestFirst => days.rev().collect(),
+            crate::Order::OldestFirst => days.collect(),
+        };
+        for day in days {
+            // One more than asked for tells whether there is a next page.
+            let n_wanted = query.limit + 1 - page.documents.len();
+            let top = TopByTime { limit: n_wanted, order: query.order, after: query.after };
+            let found: Vec<Found> =
+                day.run(&query.filter, query.after.map(|after| (after, query.order)), &top)?;
+            for found in found {
+                page.documents.push(day.document(found)?);
+            }
+            if page.documents.len() > query.limit {
+                page.documents.truncate(query.limit);
+                page.next = page
+                    .documents
+                    .last()
+                    .map(|last| crate::Cursor { timestamp_ns: last.timestamp_ns, id: last.id });
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    fn histogram(
+        &self,
+        filter: &DocumentFilter,
+        bucket_ms: i64,
+    ) -> Result<Vec<HistogramBucket>, LogStoreError> {
+        let mut buckets: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
+        for day in self.in_range(filter) {
+            for ((bucket, severity), n) in day.run(filter, None, &Buckets { bucket_ms })? {
+                *buckets.entry(bucket).or_default().entry(severity).or_default() += n;
+            }
+            if buckets.len() > MAX_BUCKETS {
+                let message = format!("more than {MAX_BUCKETS} buckets of {bucket_ms} ms; take wider ones");
+                return Err(LogStoreError::Query { message });
+            }
+        }
+        let bucket = |(index, counts): (i64, BTreeMap<String, u64>)| HistogramBucket {
+            start: sentinel_model::Timestamp::from_millis(index.saturating_mul(bucket_ms)),
+            counts: counts.into_iter().collect(),
+        };
+        Ok(buckets.into_iter().map(bucket).collect())
+    }
+
+    fn facet(
+        &self,
+        filter: &DocumentFilter,
+        field: DocumentField,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, LogStoreError> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for day in self.in_range(filter) {
+            for (value, n) in day.run(filter, None, &Values { field })? {
+                *counts.entry(value).or_default() += n;
+            }
+        }
+        counts.remove("");
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        counts.truncate(limit);
+        Ok(counts)
+    }
+
+    fn stats(&self) -> LogStoreStats {
+        let days = self.all();
+        LogStoreStats {
+            n_documents: days.iter().map(|day| day.n_documents()).sum(),
+            disk_bytes: days.iter().map(|day| day.disk_bytes()).sum(),
+            days: days.iter().map(|day| day.number().name()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,58 @@
+use sentinel_model::Timestamp;
+use sentinel_runtime::{Health, Registry, clock};
+
+use crate::contract::{all_of, line, suite};
+use crate::{Config, DocumentKind, Handles, Order, SearchQuery, open};
+
+fn store(folder: &std::path::Path) -> Handles {
+    let config = Config::Embedded {
+        retention: std::time::Duration::from_secs(3 * 86_400),
+        commit_interval: std::time::Duration::from_millis(5),
+    };
+    open(&config, folder, &Health::default(), &mut Registry::default()).expect("an open store")
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    suite(&store(folder.path()), clock::now_millis()).await;
+}
+
+#[tokio::test]
+async fn finds_what_was_written_before_a_restart() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let now_ns = clock::now_nanos();
+    store(folder.path()).writer.write(vec![line("c", 1, now_ns, "kept")]).await.expect("a write");
+    let query = SearchQuery {
+        filter: all_of("c", DocumentKind::Log),
+        order: Order::NewestFirst,
+        limit: 10,
+        after: None,
+    };
+    let page = store(folder.path()).reader.search(&query).await.expect("a search");
+    assert_eq!(page.documents, [line("c", 1, now_ns, "kept")]);
+}
+
+#[tokio::test]
+async fn deletes_days_past_the_retention_and_refuses_their_documents() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let old_day = folder.path().join("2001-01-01");
+    std::fs::create_dir(&old_day).expect("an old day");
+    let store = store(folder.path());
+    let long_ago = Timestamp::from_secs(1_000_000_000).as_millis() * 1_000_000;
+    let report = store.writer.write(vec![line("c", 1, long_ago, "old")]).await.expect("a write");
+    assert_eq!((report.n_written, report.n_expired), (0, 1));
+    assert!(!old_day.exists());
+    assert_eq!(store.reader.stats().await.expect("stats").days, [""; 0]);
+}
+
+#[tokio::test]
+async fn says_what_to_do_about_an_index_it_cannot_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let day = folder.path().join("2026-11-21");
+    std::fs::create_dir(&day).expect("a day");
+    std::fs::write(day.join("meta.json"), "{").expect("a broken index");
+    let opened = open(&Config::default(), folder.path(), &Health::default(), &mut Registry::default());
+    let message = opened.err().expect("an error").to_string();
+    assert!(message.contains("delete this folder"), "{message}");
+}

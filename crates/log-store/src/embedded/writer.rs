@@ -1,0 +1,238 @@
+//! The one thread that writes: it gathers writes into commits and keeps the retention.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::{Duration, Instant};
+
+use sentinel_runtime::{Component, clock};
+use tantivy::IndexWriter;
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::day::{Day, DayNumber, storage};
+use super::{Days, Limits};
+use crate::metrics::Metrics;
+use crate::{Document, DocumentKind, LogStoreError, WriteReport};
+
+/// Hands writes to the thread.
+pub(super) struct Writer {
+    jobs: SyncSender<Job>,
+}
+
+struct Job {
+    documents: Vec<Document>,
+    done: oneshot::Sender<Result<WriteReport, LogStoreError>>,
+}
+
+/// Writes waiting for the thread; more are refused for the caller to try again.
+const MAX_JOBS: usize = 64;
+
+/// A commit happens at the latest after so many documents.
+const MAX_UNCOMMITTED: usize = 50_000;
+
+/// A day's writer that was not used for so many commits gives its memory back.
+const IDLE_COMMITS: u32 = 60;
+
+impl Writer {
+    pub(super) fn start(
+        days: Arc<Days>,
+        limits: Limits,
+        health: Component,
+        metrics: Metrics,
+    ) -> Result<Self, LogStoreError> {
+        let (jobs, receiver) = sync_channel(MAX_JOBS);
+        let worker = Worker {
+            days,
+            limits,
+            health,
+            metrics,
+            writers: BTreeMap::new(),
+            waiting: Vec::new(),
+            n_uncommitted: 0,
+        };
+        std::thread::Builder::new()
+            .name("log-store".to_owned())
+            .spawn(move || worker.run(&receiver))
+            .map_err(|error| LogStoreError::Open {
+                message: format!("start the writer's thread: {error}"),
+            })?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
+        let (done, answer) = oneshot::channel();
+        self.jobs.try_send(Job { documents, done }).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                LogStoreError::Storage { message: "too many writes are waiting".to_owned() }
+            }
+            TrySendError::Disconnected(_) => {
+                LogStoreError::Storage { message: "the writer has ended".to_owned() }
+            }
+        })?;
+        answer.await.map_err(|_| LogStoreError::Storage { message: "the writer has ended".to_owned() })?
+    }
+}
+
+struct Worker {
+    days: Arc<Days>,
+    limits: Limits,
+    health: Component,
+    metrics: Metrics,
+    writers: BTreeMap<DayNumber, DayWriter>,
+    waiting: Vec<(oneshot::Sender<Result<WriteReport, LogStoreError>>, WriteReport)>,
+    n_uncommitted: usize,
+}
+
+struct DayWriter {
+    day: Arc<Day>,
+    writer: IndexWriter,
+    is_dirty: bool,
+    n_idle: u32,
+}
+
+impl Worker {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        self.health.ready();
+        self.keep_retention();
+        let mut commit_at = Instant::now() + self.limits.commit_interval;
+        loop {
+            let wait = if self.waiting.is_empty() {
+                Duration::from_secs(60)
+            } else {
+                commit_at.saturating_duration_since(Instant::now())
+            };
+            match jobs.recv_timeout(wait) {
+                Ok(job) => {
+                    if self.waiting.is_empty() {
+                        commit_at = Instant::now() + self.limits.commit_interval;
+                    }
+                    self.accept(job);
+                }
+                Err(RecvTimeoutError::Timeout) => self.commit(),
+                Err(RecvTimeoutError::Disconnected) => return self.commit(),
+            }
+            if self.n_uncommitted >= MAX_UNCOMMITTED || Instant::now() >= commit_at {
+                self.commit();
+            }
+        }
+    }
+
+    fn accept(&mut self, job: Job) {
+        let mut report = WriteReport::default();
+        for document in &job.documents {
+            match self.add(document) {
+                Ok(true) => report.n_written += 1,
+                Ok(false) => report.n_expired += 1,
+                Err(error) => {
+                    // Nothing of this job counts; what was added of it is harmless, for it will be
+                    // written again under the same ids.
+                    let _ = job.done.send(Err(error));
+                    return;
+                }
+            }
+        }
+        self.n_uncommitted += job.documents.len();
+        self.waiting.push((job.done, report));
+    }
+
+    /// `false`: older than the retention.
+    fn add(&mut self, document: &Document) -> Result<bool, LogStoreError> {
+        let number = DayNumber::holding_ns(document.timestamp_ns);
+        if number < self.first_kept() {
+            return Ok(false);
+        }
+        if document.kind == DocumentKind::Event {
+            self.remove_from_other_days(document, number)?;
+        }
+        let target = self.writer(number)?;
+        target.writer.delete_term(target.day.id_term(document.id));
+        target.writer.add_document(target.day.fields().to_tantivy(document)).map_err(storage)?;
+        target.is_dirty = true;
+        Ok(true)
+    }
+
+    /// An event that is seen again moves to the day of its last sight.
+    fn remove_from_other_days(
+        &mut self,
+        document: &Document,
+        number: DayNumber,
+    ) -> Result<(), LogStoreError> {
+        for day in self.days.all() {
+            let may_have = self.writers.get(&day.number()).is_some_and(|writer| writer.is_dirty)
+                || day.has(document.id)?;
+            if day.number() != number && may_have {
+                let other = self.writer(day.number())?;
+                other.writer.delete_term(day.id_term(document.id));
+                other.is_dirty = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self, number: DayNumber) -> Result<&mut DayWriter, LogStoreError> {
+        if !self.writers.contains_key(&number) {
+            let day = self.days.day(number)?;
+            let writer = day.writer()?;
+            self.writers.insert(number, DayWriter { day, writer, is_dirty: false, n_idle: 0 });
+        }
+        let writer = self.writers.get_mut(&number).expect("it was put there");
+        writer.n_idle = 0;
+        Ok(writer)
+    }
+
+    fn commit(&mut self) {
+        if self.waiting.is_empty() {
+            self.keep_retention();
+            return;
+        }
+        let result = self.writers.values_mut().filter(|writer| writer.is_dirty).try_for_each(|writer| {
+            writer.writer.commit().map_err(storage)?;
+            writer.is_dirty = false;
+            writer.day.reload()
+        });
+        match &result {
+            Ok(()) => self.health.ready(),
+            Err(error) => {
+                warn!(%error, "commit failed, its writers start anew");
+                self.health.degraded(format!("{error}; is the disk full?"));
+                self.writers.clear();
+            }
+        }
+        for (done, report) in self.waiting.drain(..) {
+            let answer = match &result {
+                Ok(()) => {
+                    self.metrics.written_documents.inc_by(report.n_written as u64);
+                    Ok(report)
+                }
+                Err(error) => Err(LogStoreError::Storage { message: error.to_string() }),
+            };
+            let _ = done.send(answer);
+        }
+        self.n_uncommitted = 0;
+        self.writers.retain(|_, writer| {
+            writer.n_idle += 1;
+            writer.n_idle < IDLE_COMMITS
+        });
+        self.report();
+    }
+
+    fn report(&self) {
+        let stats = self.days.stats();
+        self.metrics.documents.set(i64::try_from(stats.n_documents).unwrap_or(i64::MAX));
+        self.metrics.disk_bytes.set(i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX));
+    }
+
+    fn first_kept(&self) -> DayNumber {
+        let retention_ms = i64::try_from(self.limits.retention.as_millis()).unwrap_or(i64::MAX);
+        DayNumber::holding_ms(clock::now_millis().saturating_sub(retention_ms))
+    }
+
+    fn keep_retention(&mut self) {
+        let first = self.first_kept();
+        self.writers.retain(|number, _| *number >= first);
+        if let Err(error) = self.days.drop_before(first) {
+            warn!(%error, "cannot delete a day past its retention");
+        }
+    }
+}
