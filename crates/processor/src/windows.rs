@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 use sentinel_model::{
-    FrameKind, Labels, MetricBatch, MetricKind, Resolution, Rollup, Series, SeriesRef, StreamKey, Timestamp,
-    Window,
+    FrameKind, Labels, MetricBatch, Resolution, Rollup, Series, SeriesRef, StreamKey, Timestamp, Window,
 };
 
 use crate::aggregate::{Sample, aggregate};
@@ -274,7 +273,7 @@ impl Windows {
             }
             let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
             for slot in 0..self.table.all().len() as u32 {
-                self.table.each_window(slot, from, until, width, |start, aggregate| {
+                self.table.each_window(slot, from..until, resolution, |start, aggregate| {
                     windows.entry(start).or_default().push(Rollup { series: SeriesRef(slot), aggregate });
                 });
             }

@@ -11,7 +11,7 @@ use axum::routing::get;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
-use crate::Health;
+use crate::{Health, Service, ServiceError, Shutdown};
 
 /// Type of the body that `/metrics` answers with.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -26,6 +26,11 @@ pub struct Admin {
 impl Admin {
     pub fn new(health: Health, registry: Registry) -> Self {
         Self { health, registry: Arc::new(Mutex::new(registry)) }
+    }
+
+    /// Lets a service register its metrics while it is being built.
+    pub fn register<T>(&self, work: impl FnOnce(&mut Registry) -> T) -> T {
+        work(&mut self.registry.lock())
     }
 
     /// Own metrics as OpenMetrics text.
@@ -55,4 +60,41 @@ async fn ready(State(admin): State<Admin>) -> Response {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     ([(header::CONTENT_TYPE, OPENMETRICS)], admin.openmetrics()).into_response()
+}
+
+/// Serves the endpoints by themselves, for processes without the API role.
+pub struct AdminServer {
+    listener: std::net::TcpListener,
+    router: Router,
+}
+
+impl AdminServer {
+    /// Binds; serves nothing yet.
+    ///
+    /// # Errors
+    /// An address that cannot be had.
+    pub fn build(listen: &str, admin: &Admin) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(listen)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self { listener, router: admin.router() })
+    }
+
+    /// Where it answers: the port is known even when 0 was asked for.
+    ///
+    /// # Errors
+    /// Those of the operating system.
+    pub fn local_addr(&self) -> std::io::Result<std::net::SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+impl Service for AdminServer {
+    const NAME: &'static str = "admin";
+
+    async fn run(self, shutdown: Shutdown) -> Result<(), ServiceError> {
+        let failed = |error: std::io::Error| ServiceError::new(Self::NAME, error);
+        let listener = tokio::net::TcpListener::from_std(self.listener).map_err(failed)?;
+        let stop = async move { shutdown.requested().await };
+        axum::serve(listener, self.router).with_graceful_shutdown(stop).await.map_err(failed)
+    }
 }

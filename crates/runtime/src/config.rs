@@ -8,8 +8,10 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 mod suggestion;
+mod tagged;
 pub mod units;
 
+pub use tagged::tagged;
 pub use units::{bytes, duration};
 
 /// Prefix of the environment variables that set a key: `SENTINEL__API__LISTEN` sets `api.listen`.

@@ -112,7 +112,7 @@ impl Day {
 
     pub(super) fn document(&self, found: Found) -> Result<Document, LogStoreError> {
         let document: TantivyDocument = self.reader.searcher().doc(found.address).map_err(storage)?;
-        Ok(self.fields.from_tantivy(&document))
+        Ok(self.fields.read(&document))
     }
 
     pub(super) fn n_documents(&self) -> u64 {

@@ -118,7 +118,7 @@ impl Fields {
         to
     }
 
-    pub(super) fn from_tantivy(&self, from: &TantivyDocument) -> Document {
+    pub(super) fn read(&self, from: &TantivyDocument) -> Document {
         let text = |field: Field| from.get_first(field).and_then(|value| value.as_str()).unwrap_or_default();
         let exact = |field: DocumentField| Arc::<str>::from(text(self.exact(field)));
         let number =

@@ -11,6 +11,7 @@ use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Topic, Windo
 use sentinel_proto::{EncodedFrame, EncoderConfig, RollupEncoder};
 
 use crate::rules::Routes;
+use crate::windows::Closed;
 
 /// Header that tells a window's width without decoding the message.
 pub(crate) const RESOLUTION_HEADER: &str = "resolution";
@@ -59,30 +60,36 @@ impl Outbox {
         Self { outlets, places: Vec::new() }
     }
 
-    /// Messages for one window. `all` and `routes` belong to the input's table, which `rollups` number.
-    /// Every partition gets one for each final window, so that readers see its progress.
-    pub(crate) fn encode(
+    /// Messages for a closed window. `all` and `routes` belong to the input's table, which the rollups
+    /// number. Every partition gets one, so that readers see the stream's progress.
+    pub(crate) fn close(
         &mut self,
-        window: Window,
-        is_final: bool,
-        rollups: Vec<Rollup>,
+        closed: Closed,
         all: &[Series],
         routes: impl Fn(SeriesRef) -> Routes,
     ) -> Vec<Outgoing> {
+        let Closed { window, mut rollups } = closed;
+        rollups.retain(|rollup| routes(rollup.series).carries(window.resolution));
+        let parts = self.spread(rollups, all);
+        let outlets = self.outlets.iter_mut().zip(parts);
+        outlets.filter_map(|(outlet, rollups)| outlet.close(window, &rollups)).collect()
+    }
+
+    /// Messages for a window that is still open, for the partitions that it touches.
+    pub(crate) fn show(&mut self, open: Closed, all: &[Series]) -> Vec<Outgoing> {
+        let parts = self.spread(open.rollups, all);
+        let outlets = self.outlets.iter_mut().zip(parts).filter(|(_, rollups)| !rollups.is_empty());
+        outlets.map(|(outlet, rollups)| outlet.show(open.window, &rollups)).collect()
+    }
+
+    /// Rollups by outlet, renumbered.
+    fn spread(&mut self, rollups: Vec<Rollup>, all: &[Series]) -> Vec<Vec<Rollup>> {
         let mut parts: Vec<Vec<Rollup>> = self.outlets.iter().map(|_| Vec::new()).collect();
         for rollup in rollups {
-            if is_final && !routes(rollup.series).carries(window.resolution) {
-                continue;
-            }
             let (outlet, series) = self.place(rollup.series, all);
             parts[outlet].push(Rollup { series, aggregate: rollup.aggregate });
         }
-        self.outlets
-            .iter_mut()
-            .zip(parts)
-            .filter(|(_, rollups)| is_final || !rollups.is_empty())
-            .filter_map(|(outlet, rollups)| outlet.encode(window, is_final, &rollups))
-            .collect()
+        parts
     }
 
     /// The input's table was renumbered: everything is defined anew.
@@ -113,15 +120,15 @@ impl Outbox {
 }
 
 impl Outlet {
-    fn encode(&mut self, window: Window, is_final: bool, rollups: &[Rollup]) -> Option<Outgoing> {
-        let (topic, frame) = if is_final {
-            let (_, encoder) =
-                self.finals.iter_mut().find(|(resolution, _)| *resolution == window.resolution)?;
-            (Topic::Rollups, encoder.encode(window, true, &self.series, rollups))
-        } else {
-            (Topic::Live, self.live.encode(window, false, &self.series, rollups))
-        };
-        Some(message(topic, self.partition, window, frame))
+    fn close(&mut self, window: Window, rollups: &[Rollup]) -> Option<Outgoing> {
+        let (_, encoder) = self.finals.iter_mut().find(|(resolution, _)| *resolution == window.resolution)?;
+        let frame = encoder.encode(window, true, &self.series, rollups);
+        Some(message(Topic::Rollups, self.partition, window, frame))
+    }
+
+    fn show(&mut self, window: Window, rollups: &[Rollup]) -> Outgoing {
+        let frame = self.live.encode(window, false, &self.series, rollups);
+        message(Topic::Live, self.partition, window, frame)
     }
 }
 
@@ -195,7 +202,8 @@ mod tests {
             Window { resolution: Resolution::TenSeconds, start: sentinel_model::Timestamp::from_secs(10) };
         let rollups =
             vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
-        assert_eq!(outbox.encode(window, true, rollups.clone(), &all, |_| Routes::ALL).len(), 4);
-        assert_eq!(outbox.encode(window, false, rollups, &all, |_| Routes::ALL).len(), 1);
+        let result = || Closed { window, rollups: rollups.clone() };
+        assert_eq!(outbox.close(result(), &all, |_| Routes::ALL).len(), 4);
+        assert_eq!(outbox.show(result(), &all).len(), 1);
     }
 }

@@ -20,6 +20,7 @@ use crate::dead_letters;
 use crate::metrics::{Metrics, Resolved};
 use crate::pipeline::{Pipeline, Stage, Stopped};
 use crate::rules::Routes;
+use crate::windows::Closed;
 
 pub(crate) struct Stage2 {
     pipeline: Pipeline,
@@ -210,7 +211,7 @@ impl Merged {
             metrics.windows_closed.get_or_create(&resolution).inc();
             metrics.rollups.get_or_create(&resolution).inc_by(rollups.len() as u64);
             let n_used = rollups.len();
-            outgoing.extend(self.outbox.encode(window, true, rollups, &self.series, |_| Routes::ALL));
+            outgoing.extend(self.outbox.close(Closed { window, rollups }, &self.series, |_| Routes::ALL));
             if window.resolution == Resolution::OneHour && n_used * 2 < self.series.len() {
                 self.forget();
             }

@@ -138,23 +138,18 @@ impl PartitionState {
     }
 
     fn encode_closed(&mut self, closed: Vec<Closed>, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
-        for Closed { window, rollups } in closed {
-            let resolution = Resolved { resolution: window.resolution.as_str() };
+        for closed in closed {
+            let resolution = Resolved { resolution: closed.window.resolution.as_str() };
             metrics.windows_closed.get_or_create(&resolution).inc();
-            metrics.rollups.get_or_create(&resolution).inc_by(rollups.len() as u64);
+            metrics.rollups.get_or_create(&resolution).inc_by(closed.rollups.len() as u64);
             let windows = &self.windows;
-            outgoing.extend(
-                self.outbox.encode(window, true, rollups, windows.series(), |slot| windows.routes(slot)),
-            );
+            outgoing.extend(self.outbox.close(closed, windows.series(), |slot| windows.routes(slot)));
         }
     }
 
     fn publish_provisional(&mut self, outgoing: &mut Vec<Outgoing>) {
-        for Closed { window, rollups } in self.windows.provisional() {
-            let windows = &self.windows;
-            outgoing.extend(
-                self.outbox.encode(window, false, rollups, windows.series(), |slot| windows.routes(slot)),
-            );
+        for open in self.windows.provisional() {
+            outgoing.extend(self.outbox.show(open, self.windows.series()));
         }
     }
 

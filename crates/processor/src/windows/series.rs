@@ -1,6 +1,8 @@
 //! Series of one partition with the samples of their open windows.
 
-use super::{AHashMap, Labels, MetricKind, Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
+use std::ops::Range;
+
+use super::{AHashMap, Labels, Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
 use sentinel_model::Aggregate;
 
 /// Series by place. Places stay until [`SeriesTable::compact`].
@@ -86,22 +88,21 @@ impl SeriesTable {
         Insert::Accepted
     }
 
-    /// Calls `found` with each window of `width` in `[from, until)` that has samples.
+    /// Calls `found` with each window in `[span.start, span.end)` that has samples.
     pub(super) fn each_window(
         &self,
         slot: u32,
-        from: Timestamp,
-        until: Timestamp,
-        width: i64,
+        span: Range<Timestamp>,
+        resolution: Resolution,
         mut found: impl FnMut(Timestamp, Aggregate),
     ) {
         let samples = &self.states[slot as usize].samples;
-        let mut at = samples.partition_point(|sample| sample.at_ms < from.as_millis());
-        while at < samples.len() && samples[at].at_ms < until.as_millis() {
-            let start = Timestamp::from_millis(samples[at].at_ms).floor(width);
-            let end_ms = start.as_millis() + width;
+        let mut at = samples.partition_point(|sample| sample.at_ms < span.start.as_millis());
+        while at < samples.len() && samples[at].at_ms < span.end.as_millis() {
+            let window = Window::holding(Timestamp::from_millis(samples[at].at_ms), resolution);
+            let end_ms = window.end().as_millis();
             let n = samples[at..].iter().take_while(|sample| sample.at_ms < end_ms).count();
-            found(start, self.of_window(slot, at, n, width));
+            found(window.start, self.of_window(slot, at..at + n, resolution));
             at += n;
         }
     }
@@ -109,7 +110,7 @@ impl SeriesTable {
     /// One window as it stands, if it has samples.
     pub(super) fn window(&self, slot: u32, window: Window) -> Option<Aggregate> {
         let mut found = None;
-        self.each_window(slot, window.start, window.end(), window.resolution.as_millis(), |_, aggregate| {
+        self.each_window(slot, window.start..window.end(), window.resolution, |_, aggregate| {
             found = Some(aggregate);
         });
         found
@@ -156,16 +157,11 @@ impl SeriesTable {
         Some(moved)
     }
 
-    fn of_window(&self, slot: u32, at: usize, n: usize, width: i64) -> Aggregate {
+    fn of_window(&self, slot: u32, range: Range<usize>, resolution: Resolution) -> Aggregate {
         let samples = &self.states[slot as usize].samples;
-        let kind: MetricKind = self.all[slot as usize].kind;
-        let resolution = match width {
-            10_000 => Resolution::TenSeconds,
-            _ => Resolution::OneMinute,
-        };
-        let oldest_ms = samples[at].at_ms.saturating_sub(self.look_back_ms);
-        let before =
-            at.checked_sub(1).map(|before| samples[before]).filter(|before| before.at_ms >= oldest_ms);
-        aggregate(&samples[at..at + n], before, kind, resolution)
+        let oldest_ms = samples[range.start].at_ms.saturating_sub(self.look_back_ms);
+        let before = range.start.checked_sub(1).map(|before| samples[before]);
+        let before = before.filter(|before| before.at_ms >= oldest_ms);
+        aggregate(&samples[range], before, self.all[slot as usize].kind, resolution)
     }
 }

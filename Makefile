@@ -1,0 +1,49 @@
+# The verbs of this project. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARGS ?=
+
+.PHONY: help
+help: ## List the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: ## Install what the build and the tests need (says what)
+	@scripts/setup.sh build test
+
+.PHONY: ui
+ui: ## Build the dashboard
+	@scripts/setup.sh build
+	@scripts/ui.sh build
+
+.PHONY: build
+build: ui ## Build the release binary with the dashboard in it
+	@cargo build --release --package sentinel
+
+.PHONY: demo
+demo: build ## Watch a simulated cluster: set up, build, start, print the URL
+	@target/release/sentinel demo $(ARGS)
+
+.PHONY: demo-cluster
+demo-cluster: build ## Watch a real one-node Kubernetes made on this machine, with faults
+	@scripts/cluster/demo.sh $(ARGS)
+
+.PHONY: test
+test: ## Set up and run the whole fast suite
+	@scripts/test.sh
+
+.PHONY: check
+check: ## Formatting, lints and tidiness
+	@scripts/check.sh
+
+.PHONY: crash
+crash: ## Kill the pipeline 200 times under load and recount
+	@SENTINEL_CRASH_ROUNDS=200 scripts/crash.sh
+
+.PHONY: bench
+bench: ## Run the benchmarks and print their figures
+	@scripts/bench.sh
+
+.PHONY: gen
+gen: ## Regenerate what is generated: OpenAPI, the dashboard's types
+	@scripts/gen.sh

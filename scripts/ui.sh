@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds or tests the dashboard. Usage: ui.sh build|test|e2e
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../ui"
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+install() { # only when the lock file has changed since the last time
+  local stamp=node_modules/.installed
+  if [[ ! -e $stamp || package-lock.json -nt $stamp ]]; then
+    say "installing the dashboard's packages"
+    npm ci --no-fund --no-audit --loglevel=error
+    touch "$stamp"
+  fi
+}
+
+build() { # only when a source is newer than the last build
+  local stamp=dist/index.html
+  if [[ ! -e $stamp || -n $(find src public index.html vite.config.ts package-lock.json -newer "$stamp" -print -quit 2>/dev/null) ]]; then
+    say "building the dashboard"
+    npm run --silent build
+  fi
+}
+
+install
+case ${1:-} in
+  build) build ;;
+  test) npm run --silent typecheck && npm run --silent lint && npm test --silent ;;
+  e2e) build && npm run --silent e2e ;;
+  *) echo "usage: ui.sh build|test|e2e" >&2; exit 2 ;;
+esac
