@@ -1,1 +1,27 @@
-//! A simulated cluster that speaks the Kubernetes API and kubelet endpoints over HTTP.
+//! A simulated cluster that speaks the Kubernetes API and kubelet endpoints over HTTP. It is seeded:
+//! the same seed, size and start give the same cluster at the same simulated time. Clients need no
+//! special path for it; that it is simulated is written on every Node and Namespace.
+
+mod catalogue;
+mod chaos;
+mod clock;
+mod config;
+mod dice;
+mod exposition;
+mod http;
+mod json;
+mod kubelet;
+mod load;
+mod meter;
+mod objects;
+mod shared;
+mod simulator;
+mod store;
+mod template;
+mod time;
+mod world;
+
+pub use clock::Clock;
+pub use config::{Config, ConfigError};
+pub use objects::SIMULATED;
+pub use simulator::{BuildError, Simulator};

@@ -1,0 +1,119 @@
+//! The service: binds, serves, and keeps the world in step with the clock.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sentinel_model::Timestamp;
+use sentinel_runtime::{Service, ServiceError, Shutdown};
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::http;
+use crate::shared::Shared;
+use crate::world::{Founding, World};
+
+/// A cluster that is founded and bound, but does not answer yet.
+#[derive(Debug)]
+pub struct Simulator {
+    shared: Shared,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("listen on {address}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+/// The world catches up at least so often, so that watchers hear of things as they happen, …
+const MAX_WAIT: i64 = 1_000;
+
+/// … and at most so often, so that a busy world is advanced in batches.
+const MIN_WAIT: Duration = Duration::from_millis(20);
+
+impl Simulator {
+    /// Founds the cluster and binds the socket.
+    ///
+    /// # Errors
+    /// A configuration out of range, or an address that cannot be bound.
+    pub async fn build(config: &Config) -> Result<Self, BuildError> {
+        config.check()?;
+        let clock = Clock::running(Self::start_of(config), config.speed);
+        Self::build_with(config, clock).await
+    }
+
+    /// The same with a clock of the caller's, such as a stepped one.
+    ///
+    /// # Errors
+    /// Those of [`Self::build`].
+    pub async fn build_with(config: &Config, clock: Clock) -> Result<Self, BuildError> {
+        config.check()?;
+        let founding = Founding {
+            seed: config.seed,
+            pods: config.pods,
+            nodes: config.nodes,
+            log_rate: config.log_rate,
+            start: clock.now(),
+        };
+        let world = sentinel_runtime::spawn_blocking("found", move || World::found(&founding)).await;
+        let listen = |source| BuildError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self { shared: Shared::new(world, clock), listener, address })
+    }
+
+    fn start_of(config: &Config) -> Timestamp {
+        Timestamp::from_millis(config.start_ms.unwrap_or_else(sentinel_runtime::clock::now_millis))
+    }
+
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Base URL of the API server, without a slash at the end.
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Base URL of one node's kubelet, without a slash at the end.
+    pub fn kubelet_url(&self, node: &str) -> String {
+        format!("http://{}/kubelet/{node}", self.address)
+    }
+
+    pub fn clock(&self) -> Clock {
+        self.shared.clock.clone()
+    }
+}
+
+impl Service for Simulator {
+    const NAME: &'static str = "simulator";
+
+    async fn run(self, shutdown: Shutdown) -> Result<(), ServiceError> {
+        tracing::info!(url = %self.api_url(), "a simulated cluster answers");
+        let shared = self.shared.clone();
+        let keeper = sentinel_runtime::spawn("world", keep_up(shared));
+        let stop = shutdown.clone();
+        let served = axum::serve(self.listener, http::router(self.shared.clone()))
+            .with_graceful_shutdown(async move { stop.requested().await });
+        // Open watches would never let a graceful shutdown end.
+        let result = shutdown.guard(async { served.await }).await;
+        drop(keeper);
+        result.unwrap_or(Ok(())).map_err(|error| ServiceError::new(Self::NAME, error))
+    }
+}
+
+/// Advances the world whenever something is due.
+async fn keep_up(shared: Shared) {
+    loop {
+        let next = shared.advance();
+        let latest = shared.clock.now().saturating_add_millis(MAX_WAIT);
+        shared.clock.reached(next.map_or(latest, |next| next.min(latest))).await;
+        if !shared.clock.is_stepped() {
+            tokio::time::sleep(MIN_WAIT).await;
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! What pods and nodes use at a moment, as the kubelet's housekeeping last measured it.
+
+use std::sync::Arc;
+
+use sentinel_model::Timestamp;
+
+use super::{Container, Node, NodeId, Pod, PodId, State, Trouble, World};
+use crate::catalogue::{App, LogStyle};
+use crate::dice::{self, Uid};
+use crate::load::{Curve, Jitter, Moment};
+use crate::meter::{Meter, Reading, Regime};
+use crate::template::{ContainerSpec, MIB, Qos};
+
+/// One container's sample.
+#[derive(Clone, Debug)]
+pub struct ContainerUse {
+    pub name: &'static str,
+    pub image: Arc<str>,
+    pub id: String,
+    pub started: Timestamp,
+    pub at: Timestamp,
+    pub reading: Reading,
+    pub cores: f64,
+    pub memory: MemoryUse,
+    pub cpu_request: i64,
+    pub cpu_limit: i64,
+    pub memory_limit: i64,
+    pub disk_bytes: f64,
+    pub log_bytes: f64,
+    pub processes: i64,
+}
+
+/// Bytes of memory by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MemoryUse {
+    pub working_set: f64,
+    pub usage: f64,
+    pub rss: f64,
+    pub cache: f64,
+    pub max_usage: f64,
+}
+
+/// One pod's sample.
+#[derive(Clone, Debug)]
+pub struct PodUse {
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
+    pub uid: Uid,
+    pub qos: Qos,
+    pub token: String,
+    pub sandbox: String,
+    pub sandbox_since: Timestamp,
+    pub sandbox_at: Timestamp,
+    pub started: Timestamp,
+    pub at: Timestamp,
+    pub reading: Reading,
+    pub cores: f64,
+    pub memory: MemoryUse,
+    pub cpu_request: i64,
+    pub cpu_limit: i64,
+    pub memory_limit: i64,
+    pub received: f64,
+    pub sent: f64,
+    pub is_host_network: bool,
+    pub containers: Vec<ContainerUse>,
+    pub volumes: Vec<VolumeUse>,
+}
+
+#[derive(Clone, Debug)]
+pub struct VolumeUse {
+    pub name: &'static str,
+    /// Of a PersistentVolumeClaim.
+    pub claim: Option<Arc<str>>,
+    pub capacity: f64,
+    pub used: f64,
+}
+
+/// One node's sample with those of its pods.
+#[derive(Clone, Debug)]
+pub struct NodeUse {
+    pub name: Arc<str>,
+    pub identities: [Uid; 3],
+    pub now: Timestamp,
+    pub at: Timestamp,
+    pub booted: Timestamp,
+    pub cpu: i64,
+    pub memory_bytes: i64,
+    pub reading: Reading,
+    pub pods_reading: Reading,
+    pub cores: f64,
+    pub pods_cores: f64,
+    pub memory: MemoryUse,
+    pub received: f64,
+    pub sent: f64,
+    pub disk_used: f64,
+    pub pods: Vec<PodUse>,
+}
+
+/// Housekeeping looks at each container about so often, …
+const PERIOD: i64 = 13_000;
+/// … give or take this.
+const SPREAD: i64 = 2_000;
+
+/// Bytes of a request in each direction.
+const RECEIVED_BYTES: f64 = 1_430.0;
+const SENT_BYTES: f64 = 5_210.0;
+
+/// What the system itself uses on a node.
+const SYSTEM_CORES: f64 = 0.14;
+const SYSTEM_MEMORY: f64 = 780.0 * MIB as f64;
+
+pub const DISK_BYTES: f64 = 270_553_174_016.0;
+
+/// When housekeeping last looked, for one of many clocks.
+pub fn sampled_at(key: u64, now: Timestamp) -> Timestamp {
+    let offset = (key % PERIOD as u64) as i64;
+    let tick = (now.as_millis() - offset).div_euclid(PERIOD);
+    let at = |tick: i64| {
+        let late = (dice::mix(key ^ tick as u64) % SPREAD as u64) as i64;
+        offset + tick * PERIOD + late
+    };
+    let last = if at(tick) <= now.as_millis() { at(tick) } else { at(tick - 1) };
+    Timestamp::from_millis(last)
+}
+
+/// How a container uses the machine when it serves `demand` times its usual share.
+pub fn regime(app: &App, spec: &ContainerSpec, demand: f64, trouble: Trouble) -> Regime {
+    if spec.is_sidecar {
+        return Regime { demand, idle_cores: 0.002, cores: 0.006, throttled: 0.0 };
+    }
+    let mean = app.cpu.mean / 1_000.0;
+    let limit = spec.cpu_limit as f64 / 1_000.0;
+    let base = Regime { demand, idle_cores: mean * 0.12, cores: mean * 0.88, throttled: 0.004 };
+    let base = if limit == 0.0 { Regime { throttled: 0.0, ..base } } else { base };
+    match trouble {
+        Trouble::Throttled => Regime { idle_cores: limit * 0.985, cores: 0.0, throttled: 0.96, ..base },
+        Trouble::Noisy => Regime { idle_cores: 0.0, cores: 0.0, ..base },
+        Trouble::Starved => Regime { throttled: base.throttled * 3.0, cores: base.cores * 0.62, ..base },
+        Trouble::Crashing => Regime { demand: 0.0, idle_cores: mean * 1.6, ..base },
+        _ => base,
+    }
+}
+
+/// Identity of one container's own randomness.
+pub fn meter_key(pod: &Pod, container: usize, instance: u32) -> u64 {
+    dice::mix(pod.uid.0 as u64 ^ (container as u64) << 40 ^ u64::from(instance))
+}
+
+impl World {
+    /// `None` when there is no such node.
+    pub fn node_use(&self, id: NodeId) -> Option<NodeUse> {
+        let node = self.nodes.get(usize::from(id.0))?;
+        let pods: Vec<PodUse> =
+            node.pods.iter().filter_map(|pod| self.pod_use(self.pods.get(pod)?)).collect();
+        let key = dice::mix(node.uid.0 as u64);
+        let at = sampled_at(key, self.now);
+        let pods_reading = pods.iter().fold(node.retired.reading, |sum, pod| sum + pod.reading);
+        let pods_cores: f64 = pods.iter().map(|pod| pod.cores).sum();
+        let pods_memory: f64 = pods.iter().map(|pod| pod.memory.working_set).sum();
+        let booted = node.created.saturating_sub_millis(40_000);
+        let system = Reading {
+            cpu_seconds: at.millis_since(booted) as f64 / 1_000.0 * SYSTEM_CORES,
+            ..Reading::default()
+        };
+        let working_set = pods_memory + SYSTEM_MEMORY + Jitter::new(key).value(self.moment(at)) * 4e7;
+        let sum = |get: fn(&PodUse) -> f64| pods.iter().map(get).sum::<f64>();
+        let disk: f64 = pods.iter().flat_map(|p| &p.containers).map(|c| c.disk_bytes + c.log_bytes).sum();
+        Some(NodeUse {
+            name: Arc::clone(&node.name),
+            identities: node.identities,
+            now: self.now,
+            at,
+            booted,
+            cpu: node.cpu,
+            memory_bytes: node.memory,
+            reading: pods_reading + system,
+            pods_reading,
+            cores: pods_cores + SYSTEM_CORES,
+            pods_cores,
+            memory: MemoryUse::from_working_set(working_set, 0.0),
+            received: node.retired.received + sum(|p| p.received),
+            sent: node.retired.sent + sum(|p| p.sent),
+            disk_used: 40_610_488_320.0 + disk,
+            pods,
+        })
+    }
+
+    /// `None` as long as nothing of it runs.
+    fn pod_use(&self, pod: &Pod) -> Option<PodUse> {
+        let sandbox = pod.sandbox?;
+        let workload = self.workloads.get(pod.workload.0 as usize)?;
+        let containers: Vec<ContainerUse> =
+            (0..pod.containers.len()).filter_map(|c| self.container_use(pod, c)).collect();
+        let key = dice::mix(pod.uid.0 as u64 ^ 0x70D);
+        let at = Ord::max(sampled_at(key, self.now), sandbox.since);
+        let sandbox_at = Ord::max(sampled_at(dice::mix(key), self.now), sandbox.since);
+        let read = |at: Timestamp| {
+            let moment = self.moment(at);
+            let meters = pod.containers.iter().filter_map(|c| c.meter.as_ref());
+            meters.fold(pod.retired, |sum, meter| sum + meter.read(&workload.curve, moment))
+        };
+        let own = Reading { cpu_seconds: 0.021, ..Reading::default() };
+        let work = read(sandbox_at).work * workload.app.requests;
+        let idle = sandbox_at.millis_since(sandbox.since) as f64 / 1_000.0 * 96.0;
+        let memory = containers.iter().fold(MemoryUse::sandbox(), |sum, c| sum.plus(&c.memory));
+        let limits = |get: fn(&ContainerSpec) -> i64| {
+            let specs = &pod.template.containers;
+            if specs.iter().all(|c| get(c) > 0) { specs.iter().map(get).sum() } else { 0 }
+        };
+        Some(PodUse {
+            namespace: Arc::clone(&pod.key.namespace),
+            name: Arc::clone(&pod.key.name),
+            uid: pod.uid,
+            qos: pod.template.qos,
+            token: pod.token_text().to_owned(),
+            sandbox: dice::hex(&sandbox.id),
+            sandbox_since: sandbox.since,
+            sandbox_at,
+            started: pod.started.unwrap_or(pod.created),
+            at,
+            reading: read(at) + own,
+            cores: containers.iter().map(|c| c.cores).sum(),
+            memory,
+            cpu_request: pod.template.requests().0,
+            cpu_limit: limits(|c| c.cpu_limit),
+            memory_limit: limits(|c| c.memory_limit),
+            received: (work * RECEIVED_BYTES + idle).floor(),
+            sent: (work * SENT_BYTES + idle * 0.8).floor(),
+            is_host_network: pod.template.is_daemon(),
+            containers,
+            volumes: self.volumes_of(pod),
+        })
+    }
+
+    fn container_use(&self, pod: &Pod, place: usize) -> Option<ContainerUse> {
+        let container = pod.containers.get(place)?;
+        let (spec, meter) = (pod.spec_of(place), container.meter.as_ref()?);
+        let State::Running { since: started } = container.state else { return None };
+        let workload = self.workloads.get(pod.workload.0 as usize)?;
+        let key = meter_key(pod, place, container.instance);
+        let sampled = self.moment(sampled_at(key, self.now));
+        let moment = Moment(sampled.0.max(meter.since().0));
+        let at = self.time_of(moment);
+        let reading = meter.read(&workload.curve, moment);
+        let memory = self.memory_of(pod, place, at);
+        Some(ContainerUse {
+            name: spec.name,
+            image: Arc::from(spec.image.as_str()),
+            id: dice::hex(container.id.as_ref()?),
+            started,
+            at,
+            reading,
+            cores: meter.cores(&workload.curve, moment),
+            memory,
+            cpu_request: spec.cpu_request,
+            cpu_limit: spec.cpu_limit,
+            memory_limit: spec.memory_limit,
+            disk_bytes: 45_056.0 + (key % 64) as f64 * 4_096.0,
+            log_bytes: (reading.work * self.log_rate * 140.0) % 10_485_760.0,
+            processes: if workload.app.log == LogStyle::Access { 5 } else { 1 + (key % 3) as i64 },
+        })
+    }
+
+    /// Working set and its parts at a moment.
+    pub(super) fn memory_of(&self, pod: &Pod, place: usize, at: Timestamp) -> MemoryUse {
+        let (container, spec) = (&pod.containers[place], pod.spec_of(place));
+        let workload = &self.workloads[pod.workload.0 as usize];
+        let app = workload.app;
+        let mean = if spec.is_sidecar { 24.0 } else { app.memory.mean } * MIB as f64;
+        let started = container.running_since().unwrap_or(at);
+        let age = at.millis_since(started) as f64 / 1_000.0;
+        let moment = self.moment(at);
+        let key = meter_key(pod, place, container.instance);
+        let warmth = 1.0 - 0.4 * (-age / 200.0).exp();
+        let demand = container.meter.as_ref().map_or(1.0, |meter: &Meter| meter.demand(&workload.curve, moment));
+        let period = 70.0 + (key % 170) as f64;
+        let saw = (moment.0 / period).fract() - 0.5;
+        let swing = if app.log == LogStyle::Java { 0.09 } else { 0.02 };
+        let shape = warmth * (1.0 + 0.05 * (demand - 1.0) + swing * saw);
+        let leaked = container
+            .leak
+            .map_or(0.0, |leak| leak.bytes_per_second * (at.millis_since(leak.since) as f64 / 1_000.0).max(0.0));
+        MemoryUse::from_working_set(mean * shape + leaked, spec.memory_limit as f64)
+    }
+
+    fn volumes_of(&self, pod: &Pod) -> Vec<VolumeUse> {
+        let plain = |name, capacity, used| VolumeUse { name, claim: None, capacity, used };
+        let mut volumes =
+            vec![plain("config", DISK_BYTES, 28_672.0), plain("kube-api-access", 67_108_864.0, 12_288.0)];
+        let workload = &self.workloads[pod.workload.0 as usize];
+        if !pod.template.is_daemon() {
+            volumes.push(plain("tmp", DISK_BYTES, 24_576.0));
+        }
+        let claim = format!("data-{}", pod.key.name);
+        if let Some(volume) = workload.volumes.iter().find(|volume| *volume.claim == *claim) {
+            volumes.push(VolumeUse {
+                name: "data",
+                claim: Some(Arc::clone(&volume.claim)),
+                capacity: volume.capacity as f64 * 0.98,
+                used: pages(volume.used_at(self.now) * 0.98),
+            });
+        }
+        volumes
+    }
+
+    /// Mean CPU of a workload's ready pods in millicores, as the metrics API would tell it.
+    pub(super) fn mean_millicores(&self, workload: &super::Workload) -> Option<f64> {
+        let moment = self.moment(self.now);
+        let ready = workload.pods.iter().filter_map(|id| self.pods.get(id)).filter(|pod| pod.is_ready());
+        let (mut n_pods, mut cores) = (0.0, 0.0);
+        for pod in ready {
+            n_pods += 1.0;
+            cores += pod
+                .containers
+                .iter()
+                .filter_map(|c| c.meter.as_ref())
+                .map(|meter| meter.cores(&workload.curve, moment))
+                .sum::<f64>();
+        }
+        (n_pods > 0.0).then(|| cores / n_pods * 1_000.0)
+    }
+
+    fn time_of(&self, moment: Moment) -> Timestamp {
+        let offset = self.moment(self.now).0 - moment.0;
+        self.now.saturating_sub_millis((offset * 1_000.0).round() as i64)
+    }
+
+    /// Gives the container that is starting its meter.
+    pub(super) fn start_meter(&mut self, id: PodId, place: usize, demand: f64) {
+        let at = self.moment(self.now);
+        let Some(pod) = self.pods.get_mut(&id) else { return };
+        let app = self.workloads[pod.workload.0 as usize].app;
+        let regime = regime(app, &pod.template.containers[place], demand, pod.trouble);
+        let key = meter_key(pod, place, pod.containers[place].instance);
+        pod.containers[place].meter = Some(Meter::new(at, regime, key));
+    }
+
+    /// From now on the containers of a pod serve `demand`, in the trouble that the pod is in.
+    pub(super) fn set_demand(&mut self, id: PodId, demand: f64) {
+        let at = self.moment(self.now);
+        let Some(pod) = self.pods.get_mut(&id) else { return };
+        let workload = &self.workloads[pod.workload.0 as usize];
+        let cores = self.nodes.get(pod.node.map_or(0, |node| usize::from(node.0))).map_or(4_000, |n| n.cpu);
+        for (container, spec) in pod.containers.iter_mut().zip(&pod.template.containers) {
+            let Some(meter) = &mut container.meter else { continue };
+            let mut next = regime(workload.app, spec, demand, pod.trouble);
+            if pod.trouble == Trouble::Noisy && !spec.is_sidecar {
+                next.idle_cores = cores as f64 / 1_000.0 * 0.8;
+            }
+            if meter.regime() != next {
+                meter.change(&workload.curve, at, next);
+            }
+        }
+    }
+
+    /// Keeps what a container used in the totals of its pod, when it is gone.
+    pub(super) fn retire_meter(pod: &mut Pod, container: usize, curve: &Curve, at: Moment) {
+        if let Some(meter) = pod.containers[container].meter.take() {
+            pod.retired = pod.retired + meter.read(curve, at);
+        }
+    }
+
+    /// Keeps what a pod used in the totals of its node, when it is gone.
+    pub(super) fn retire_pod(&mut self, id: PodId) {
+        let Some(pod) = self.pods.get(&id) else { return };
+        let Some(node) = pod.node else { return };
+        let workload = &self.workloads[pod.workload.0 as usize];
+        let at = self.moment(self.now);
+        let meters = pod.containers.iter().filter_map(|c: &Container| c.meter.as_ref());
+        let total = meters.fold(pod.retired, |sum, meter| sum + meter.read(&workload.curve, at));
+        let idle = pod.sandbox.map_or(0.0, |s| self.now.millis_since(s.since) as f64 / 1_000.0 * 96.0);
+        let work = total.work * workload.app.requests;
+        let own = Reading { cpu_seconds: 0.021, ..Reading::default() };
+        let node: &mut Node = &mut self.nodes[usize::from(node.0)];
+        node.retired.reading = node.retired.reading + total + own;
+        node.retired.received += work * RECEIVED_BYTES + idle;
+        node.retired.sent += work * SENT_BYTES + idle * 0.8;
+    }
+}
+
+impl MemoryUse {
+    /// `limit` 0 means none.
+    pub fn from_working_set(bytes: f64, limit: f64) -> Self {
+        let bytes = if limit > 0.0 { bytes.min(limit * 0.998) } else { bytes };
+        let working_set = pages(bytes);
+        let inactive = pages(bytes * 0.07);
+        Self {
+            working_set,
+            usage: if limit > 0.0 { (working_set + inactive).min(limit) } else { working_set + inactive },
+            rss: pages(bytes * 0.83),
+            cache: pages(bytes * 0.14),
+            max_usage: pages(if limit > 0.0 { (bytes * 1.12).min(limit) } else { bytes * 1.12 }),
+        }
+    }
+
+    const fn sandbox() -> Self {
+        Self { working_set: 208_896.0, usage: 208_896.0, rss: 40_960.0, cache: 0.0, max_usage: 3_522_560.0 }
+    }
+
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            working_set: self.working_set + other.working_set,
+            usage: self.usage + other.usage,
+            rss: self.rss + other.rss,
+            cache: self.cache + other.cache,
+            max_usage: self.max_usage + other.max_usage,
+        }
+    }
+}
+
+/// Memory and files come in pages.
+fn pages(bytes: f64) -> f64 {
+    (bytes.max(0.0) / 4_096.0).floor() * 4_096.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn memory_stays_below_its_limit() {
+        let full = MemoryUse::from_working_set(900.0 * MIB as f64, 512.0 * MIB as f64);
+        assert!(full.usage <= 512.0 * MIB as f64 && full.working_set <= full.usage, "{full:?}");
+        assert!(full.working_set > 508.0 * MIB as f64);
+    }
+
+    proptest! {
+        #[test]
+        fn samples_are_at_most_15_seconds_old_and_never_go_back(key: u64, start in 0_i64..2_000_000_000_000) {
+            let mut last = Timestamp::MIN;
+            for step in 0..60 {
+                let now = Timestamp::from_millis(start + step * 700);
+                let at = sampled_at(key, now);
+                prop_assert!(at <= now && now.millis_since(at) <= PERIOD + SPREAD);
+                prop_assert!(at >= last);
+                last = at;
+            }
+        }
+    }
+}
