@@ -1,10 +1,44 @@
 //! Port: the durable, partitioned log that every role talks through.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use sentinel_runtime::{Health, Registry};
+
 mod bus;
+mod config;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod embedded;
 mod error;
+mod metered;
+mod partitioner;
 
 pub use bus::{
     Bus, Commit, Consumer, Delivered, Follower, Offsets, Outgoing, PollLimit, Polled, Position, Record,
     Route, Start, TopicPartition,
 };
+pub use config::{Config, EmbeddedConfig, Fsync, MaxBytes, Retention};
 pub use error::BusError;
+
+/// Folder of the embedded log in the data folder.
+const FOLDER: &str = "bus";
+
+/// Opens the bus that `config` chooses. Its own metrics go into `registry`, its state into `health`.
+///
+/// # Errors
+/// [`BusError::Open`] with what to do about it.
+pub fn open(
+    config: &Config,
+    data_dir: &Path,
+    health: &Health,
+    registry: &mut Registry,
+) -> Result<Arc<dyn Bus>, BusError> {
+    let inner: Arc<dyn Bus> = match config {
+        Config::Embedded(config) => {
+            let path = data_dir.join(FOLDER);
+            Arc::new(embedded::EmbeddedBus::open(&path, config.clone(), health, registry)?)
+        }
+    };
+    Ok(Arc::new(metered::Metered::new(inner, registry)))
+}
