@@ -3,10 +3,9 @@
 use bytes::Bytes;
 use sentinel_model::Topic;
 
+use crate::limits::MESSAGE_BYTES;
 use crate::{WireError, envelope};
 
-/// Largest message, unfolded. An object's manifest is at most 3 MiB, a batch of log lines about one.
-const MESSAGE_BYTES: usize = 16 << 20;
 const ZSTD_LEVEL: i32 = 3;
 
 /// A self-contained message of one topic. (Metrics and rollups are streams of frames instead: see

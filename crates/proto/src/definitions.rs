@@ -1,0 +1,301 @@
+//! Definitions of series as columns: each text once, each list of label names once, and the labels' values
+//! name by name, where they repeat from metric to metric.
+
+use ahash::AHashMap;
+use sentinel_model::{Labels, MetricKind, Series};
+
+use crate::DecodeError;
+use crate::columns::{Reader, put_varint, put_zigzag};
+use crate::limits::{LABEL_BYTES, MAX_SERIES, SYMBOL_BYTES};
+use crate::pb::metrics::v1 as pb;
+
+/// Writes definitions, and remembers the texts and shapes that readers know.
+#[derive(Debug, Default)]
+pub(crate) struct DefinitionWriter {
+    symbols: AHashMap<Box<str>, u32>,
+    shapes: AHashMap<Box<[u32]>, u32>,
+}
+
+impl DefinitionWriter {
+    pub(crate) fn clear(&mut self) {
+        self.symbols.clear();
+        self.shapes.clear();
+    }
+
+    pub(crate) fn write(&mut self, series: &[Series]) -> Option<pb::Definitions> {
+        if series.is_empty() {
+            return None;
+        }
+        let mut columns = Columns::default();
+        let mut shape = Vec::new();
+        for series in series {
+            columns.kinds.push(kind_to_byte(series.kind));
+            shape.clear();
+            for (name, _) in series.labels.iter() {
+                shape.push(columns.symbol(&mut self.symbols, name));
+            }
+            let number = columns.shape(&mut self.shapes, &shape);
+            put_varint(&mut columns.shape_refs, u64::from(number));
+            for (_, value) in series.labels.iter() {
+                let symbol = columns.symbol(&mut self.symbols, value);
+                columns.rows[number as usize].push(symbol);
+            }
+        }
+        Some(columns.finish(&self.shapes))
+    }
+}
+
+#[derive(Default)]
+struct Columns {
+    symbols: String,
+    symbol_lengths: Vec<u8>,
+    shapes: Vec<u8>,
+    kinds: Vec<u8>,
+    shape_refs: Vec<u8>,
+    /// By shape: symbols of the values, series by series.
+    rows: Vec<Vec<u32>>,
+}
+
+impl Columns {
+    fn symbol(&mut self, known: &mut AHashMap<Box<str>, u32>, text: &str) -> u32 {
+        if let Some(number) = known.get(text) {
+            return *number;
+        }
+        let number = known.len() as u32;
+        known.insert(text.into(), number);
+        self.symbols.push_str(text);
+        put_varint(&mut self.symbol_lengths, text.len() as u64);
+        number
+    }
+
+    fn shape(&mut self, known: &mut AHashMap<Box<[u32]>, u32>, names: &[u32]) -> u32 {
+        let number = known.get(names).copied().unwrap_or_else(|| {
+            let number = known.len() as u32;
+            known.insert(names.into(), number);
+            put_varint(&mut self.shapes, names.len() as u64);
+            names.iter().for_each(|name| put_varint(&mut self.shapes, u64::from(*name)));
+            number
+        });
+        if self.rows.len() <= number as usize {
+            self.rows.resize_with(number as usize + 1, Vec::new);
+        }
+        number
+    }
+
+    fn finish(self, shapes: &AHashMap<Box<[u32]>, u32>) -> pb::Definitions {
+        let mut widths = vec![0; self.rows.len()];
+        for (names, number) in shapes {
+            if let Some(width) = widths.get_mut(*number as usize) {
+                *width = names.len();
+            }
+        }
+        let mut label_values = Vec::new();
+        for (rows, width) in self.rows.iter().zip(widths) {
+            for name in 0..width {
+                let mut before = 0;
+                for symbol in rows.iter().skip(name).step_by(width) {
+                    put_zigzag(&mut label_values, i64::from(*symbol) - before);
+                    before = i64::from(*symbol);
+                }
+            }
+        }
+        pb::Definitions {
+            symbols: self.symbols,
+            symbol_lengths: self.symbol_lengths.into(),
+            shapes: self.shapes.into(),
+            kinds: self.kinds.into(),
+            shape_refs: self.shape_refs.into(),
+            label_values: label_values.into(),
+        }
+    }
+}
+
+/// Reads definitions, and remembers the texts and shapes of the stream.
+#[derive(Debug, Default)]
+pub(crate) struct DefinitionReader {
+    text: String,
+    /// End of each symbol in `text`.
+    ends: Vec<u32>,
+    shapes: Vec<Box<[u32]>>,
+}
+
+impl DefinitionReader {
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.shapes.clear();
+    }
+
+    /// The series that `definitions` adds to `n_known` others. Where `before` (the same numbers before the last
+    /// key frame) holds equal labels, they are shared instead of built again.
+    pub(crate) fn read(
+        &mut self,
+        definitions: &pb::Definitions,
+        n_known: usize,
+        before: &[Series],
+    ) -> Result<Vec<Series>, DecodeError> {
+        let n_series = definitions.kinds.len();
+        if n_known + n_series > MAX_SERIES {
+            let found = (n_known + n_series) as u64;
+            return Err(DecodeError::TooLarge { what: "series", found, limit: MAX_SERIES as u64 });
+        }
+        self.read_symbols(definitions)?;
+        self.read_shapes(&definitions.shapes)?;
+        let shape_refs = self.read_shape_refs(&definitions.shape_refs, n_series)?;
+        let mut values = self.read_values(&definitions.label_values, &shape_refs)?;
+        let mut series = Vec::with_capacity(n_series);
+        let mut label_bytes = 0;
+        for (i, (shape, kind)) in shape_refs.iter().zip(&definitions.kinds).enumerate() {
+            let kind = kind_from_byte(*kind)?;
+            let row = values[*shape].next_row();
+            let labels = self.labels(&self.shapes[*shape], row, before.get(i))?;
+            label_bytes += labels.heap_bytes();
+            if label_bytes > LABEL_BYTES {
+                let (found, limit) = (label_bytes as u64, LABEL_BYTES as u64);
+                return Err(DecodeError::TooLarge { what: "bytes of labels", found, limit });
+            }
+            series.push(Series { labels, kind });
+        }
+        Ok(series)
+    }
+
+    fn read_symbols(&mut self, definitions: &pb::Definitions) -> Result<(), DecodeError> {
+        let found = self.text.len() + definitions.symbols.len();
+        if found > SYMBOL_BYTES {
+            let (found, limit) = (found as u64, SYMBOL_BYTES as u64);
+            return Err(DecodeError::TooLarge { what: "bytes of symbols", found, limit });
+        }
+        let mut end = self.text.len();
+        self.text.push_str(&definitions.symbols);
+        let mut lengths = Reader::new(&definitions.symbol_lengths);
+        while lengths.remaining() > 0 {
+            end = end.saturating_add(lengths.index()?);
+            if !self.text.is_char_boundary(end) {
+                return Err(DecodeError::Corrupt { detail: "the length of a symbol" });
+            }
+            self.ends.push(end as u32);
+        }
+        if end == self.text.len() {
+            Ok(())
+        } else {
+            Err(DecodeError::Corrupt { detail: "symbols without a length" })
+        }
+    }
+
+    fn read_shapes(&mut self, column: &[u8]) -> Result<(), DecodeError> {
+        let mut reader = Reader::new(column);
+        while reader.remaining() > 0 {
+            let n_names = reader.index()?;
+            if n_names > reader.remaining() {
+                return Err(DecodeError::Corrupt { detail: "a shape is cut" });
+            }
+            let names = (0..n_names).map(|_| self.known(reader.varint()?));
+            let names = names.collect::<Result<_, _>>()?;
+            self.shapes.push(names);
+        }
+        Ok(())
+    }
+
+    fn read_shape_refs(&self, column: &[u8], n_series: usize) -> Result<Vec<usize>, DecodeError> {
+        let mut reader = Reader::new(column);
+        let shape = |_| match reader.index()? {
+            shape if shape < self.shapes.len() => Ok(shape),
+            _ => Err(DecodeError::Corrupt { detail: "a shape that is not defined" }),
+        };
+        let shapes = (0..n_series).map(shape).collect::<Result<_, _>>()?;
+        reader.finish()?;
+        Ok(shapes)
+    }
+
+    fn read_values(&self, column: &[u8], shape_refs: &[usize]) -> Result<Vec<Rows>, DecodeError> {
+        let mut counts = vec![0usize; self.shapes.len()];
+        shape_refs.iter().for_each(|shape| counts[*shape] += 1);
+        let mut reader = Reader::new(column);
+        let mut rows = Vec::with_capacity(counts.len());
+        for (shape, n_rows) in self.shapes.iter().zip(counts) {
+            let width = shape.len();
+            // Each value takes a byte at least; so what is allocated is bounded by what came.
+            if n_rows.saturating_mul(width) > reader.remaining() {
+                return Err(DecodeError::Corrupt { detail: "labels without values" });
+            }
+            let mut symbols = vec![0; n_rows * width];
+            for name in 0..width {
+                let mut before = 0i64;
+                for row in 0..n_rows {
+                    before = before.wrapping_add(reader.zigzag()?);
+                    symbols[row * width + name] = self.known(before as u64)?;
+                }
+            }
+            rows.push(Rows { symbols, width, at: 0 });
+        }
+        reader.finish()?;
+        Ok(rows)
+    }
+
+    fn labels(&self, names: &[u32], values: &[u32], before: Option<&Series>) -> Result<Labels, DecodeError> {
+        let pairs =
+            || names.iter().zip(values).map(|(name, value)| (self.symbol(*name), self.symbol(*value)));
+        match before {
+            Some(before) if before.labels.iter().eq(pairs()) => Ok(before.labels.clone()),
+            _ => Labels::from_pairs(pairs())
+                .map_err(|_| DecodeError::Corrupt { detail: "a label is given twice" }),
+        }
+    }
+
+    fn known(&self, symbol: u64) -> Result<u32, DecodeError> {
+        if symbol < self.ends.len() as u64 {
+            Ok(symbol as u32)
+        } else {
+            Err(DecodeError::Corrupt { detail: "a symbol that is not defined" })
+        }
+    }
+
+    /// The text of a symbol that [`Self::known`] has let pass.
+    fn symbol(&self, symbol: u32) -> &str {
+        let symbol = symbol as usize;
+        let start = if symbol == 0 { 0 } else { self.ends[symbol - 1] as usize };
+        &self.text[start..self.ends[symbol] as usize]
+    }
+}
+
+/// Values of the series of one shape, taken one series at a time.
+struct Rows {
+    symbols: Vec<u32>,
+    width: usize,
+    at: usize,
+}
+
+impl Rows {
+    fn next_row(&mut self) -> &[u32] {
+        let start = self.at;
+        self.at += self.width;
+        &self.symbols[start..self.at]
+    }
+}
+
+const fn kind_to_byte(kind: MetricKind) -> u8 {
+    match kind {
+        MetricKind::Unknown => 0,
+        MetricKind::Gauge => 1,
+        MetricKind::Counter => 2,
+    }
+}
+
+const fn kind_from_byte(byte: u8) -> Result<MetricKind, DecodeError> {
+    match byte {
+        0 => Ok(MetricKind::Unknown),
+        1 => Ok(MetricKind::Gauge),
+        2 => Ok(MetricKind::Counter),
+        _ => Err(DecodeError::Corrupt { detail: "the kind of a series is unknown" }),
+    }
+}
+
+/// Whether `this` is the bucket after `before` in the same histogram.
+pub(crate) fn continues_histogram(before: &Labels, this: &Labels) -> bool {
+    this.len() == before.len()
+        && this.metric_name().ends_with("_bucket")
+        && before.iter().zip(this.iter()).all(|(a, b)| a.0 == b.0 && (a.1 == b.1 || a.0 == "le"))
+}
+
+#[cfg(test)]
+mod tests;
