@@ -100,3 +100,64 @@ fn decompress(compressed: &[u8], bytes: usize) -> Result<Vec<u8>, WireError> {
         payload.filter(|payload| payload.len() == bytes).ok_or(corrupt)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMIT: usize = 1 << 20;
+
+    /// The envelope with a valid checksum for whatever it holds now.
+    fn resealed(mut sealed: Vec<u8>) -> Vec<u8> {
+        let checksum = crc32fast::hash(&sealed[HEAD_BYTES..]);
+        sealed[2..HEAD_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        sealed
+    }
+
+    #[test]
+    fn compresses_only_what_gets_smaller() {
+        assert_eq!(seal(b"short", 3).len(), HEAD_BYTES + 5);
+        assert!(seal(&[7; 10_000], 3).len() < 50);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let reason = |sealed: &[u8]| open(sealed, LIMIT).expect_err("malformed").to_string();
+        assert_eq!(reason(&[]), "the message is empty");
+        assert_eq!(reason(&[2, 0]), "the message has version 2, this program reads 1");
+        assert!(reason(&[1, 0, 0]).ends_with("it ends within its envelope"));
+        assert!(reason(&[1, 0, 9, 9, 9, 9, 5]).ends_with("its checksum does not match"));
+        assert!(reason(&resealed(vec![1, 7, 0, 0, 0, 0, 5])).ends_with("its codec is unknown"));
+        assert!(reason(&resealed(vec![1, 1, 0, 0, 0, 0, 0x80])).contains("not a varint"));
+        assert!(reason(&resealed(vec![1, 1, 0, 0, 0, 0, 5, 1, 2, 3])).contains("zstd cannot unfold"));
+    }
+
+    #[test]
+    fn refuses_what_is_larger_than_the_limit_before_unfolding_it() {
+        let over = vec![0; LIMIT + 1];
+        for sealed in [seal(&over, 3), resealed([&[1, 0, 0, 0, 0, 0], &*over].concat())] {
+            let error = open(&sealed, LIMIT).expect_err("too large");
+            assert!(matches!(error, WireError::TooLarge { bytes, .. } if bytes == LIMIT as u64 + 1));
+        }
+    }
+
+    #[test]
+    fn refuses_a_payload_that_is_larger_or_smaller_than_it_claims() {
+        let sealed = seal(&[7; 200], 3);
+        assert_eq!(sealed[HEAD_BYTES..HEAD_BYTES + 2], [0xc8, 1], "200 as a varint");
+        for claimed in [0xc7, 0xc9] {
+            let mut lying = sealed.clone();
+            lying[HEAD_BYTES] = claimed;
+            assert!(open(&resealed(lying), LIMIT).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gives_back_every_payload(payload in prop::collection::vec(0u8..4, 0..600), level in 1..5i32) {
+            prop_assert_eq!(open(&seal(&payload, level), LIMIT).expect("what was sealed"), payload);
+        }
+    }
+}

@@ -14,6 +14,8 @@ mod metric;
 mod number;
 mod position;
 mod rollup;
+#[cfg(test)]
+mod testing;
 mod times;
 mod wire;
 

@@ -14,9 +14,9 @@ use crate::pb::metrics::v1 as pb;
 use crate::position::{FrameId, Position};
 use crate::times::{TimeGroups, TimeReader};
 
-/// A stream is forgotten when every other one had this many frames since its last one; should it go on, its next
-/// delta frame is a [`DecodeError::MissingBase`]. Frames are counted, no clock is asked: a reader forgets the
-/// same way whenever it reads.
+/// A stream is forgotten when the others had this many frames each since its last one (beyond [`MAX_STREAMS`], the
+/// half that is silent longest is); should it go on, its next delta frame is a [`DecodeError::MissingBase`].
+/// Frames are counted, no clock is asked: a reader forgets the same way whenever it reads.
 const FORGET_AFTER: u64 = 128;
 /// Only from this many streams on.
 const FORGET_FROM: usize = 1_024;
@@ -24,7 +24,7 @@ const FORGET_FROM: usize = 1_024;
 /// Reads frames of any number of streams; each stream's must come in order. One decoder per partition.
 #[derive(Debug)]
 pub struct MetricDecoder {
-    streams: AHashMap<StreamKey, Stream>,
+    pub(super) streams: AHashMap<StreamKey, Stream>,
     /// Frames read so far.
     n_frames: u64,
     forget_from: usize,
@@ -74,7 +74,7 @@ impl MetricDecoder {
             return Ok(batch);
         }
         let id = FrameId { epoch: batch.epoch, sequence: batch.sequence, is_key: kind == FrameKind::Key };
-        let stream = self.stream(&batch.stream)?;
+        let stream = self.stream(&batch.stream);
         stream.position.admit(id).map_err(|refusal| refusal.of(batch.stream.clone(), id))?;
         match stream.read(&frame, id.is_key, &mut batch) {
             Ok(()) => stream.position.read(id),
@@ -86,28 +86,31 @@ impl MetricDecoder {
         Ok(batch)
     }
 
-    fn stream(&mut self, key: &StreamKey) -> Result<&mut Stream, DecodeError> {
+    fn stream(&mut self, key: &StreamKey) -> &mut Stream {
         self.n_frames += 1;
-        if !self.streams.contains_key(key) {
-            if self.streams.len() >= self.forget_from {
-                let oldest = self.n_frames.saturating_sub(FORGET_AFTER * self.streams.len() as u64);
-                self.streams.retain(|_, stream| stream.last_frame >= oldest);
-                self.forget_from = (2 * self.streams.len()).clamp(FORGET_FROM, MAX_STREAMS);
-            }
-            if self.streams.len() >= MAX_STREAMS {
-                let (found, limit) = (self.streams.len() as u64 + 1, MAX_STREAMS as u64);
-                return Err(DecodeError::TooLarge { what: "streams", found, limit });
-            }
+        if self.streams.len() >= self.forget_from && !self.streams.contains_key(key) {
+            self.forget();
         }
         let stream = self.streams.entry(key.clone()).or_default();
         stream.last_frame = self.n_frames;
-        Ok(stream)
+        stream
+    }
+
+    fn forget(&mut self) {
+        let mut oldest = self.n_frames.saturating_sub(FORGET_AFTER * self.streams.len() as u64);
+        if self.streams.len() >= MAX_STREAMS {
+            let mut last: Vec<u64> = self.streams.values().map(|stream| stream.last_frame).collect();
+            let middle = last.len() / 2;
+            oldest = oldest.max(*last.select_nth_unstable(middle).1);
+        }
+        self.streams.retain(|_, stream| stream.last_frame >= oldest);
+        self.forget_from = (2 * self.streams.len()).clamp(FORGET_FROM, MAX_STREAMS);
     }
 }
 
 /// What a decoder knows of one stream.
 #[derive(Debug, Default)]
-struct Stream {
+pub(super) struct Stream {
     position: Position,
     /// Number of the decoder's frame that was its last.
     last_frame: u64,

@@ -37,7 +37,7 @@ pub struct MetricEncoder {
     zstd_level: i32,
     pace: Pace,
     definitions: DefinitionWriter,
-    groups: TimeGroups,
+    pub(super) groups: TimeGroups,
     slots: Vec<Slot>,
 }
 

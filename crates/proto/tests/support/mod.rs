@@ -13,7 +13,6 @@ use sentinel_model::{Labels, METRIC_NAME, MetricKind, Point, Series, SeriesRef, 
 pub struct Target {
     pub series: Vec<Series>,
     pub scrapes: Vec<Scraped>,
-    pub text_bytes: usize,
     numbers: HashMap<String, u32>,
 }
 
@@ -25,10 +24,6 @@ pub struct Scraped {
 }
 
 impl Target {
-    pub fn n_samples(&self) -> usize {
-        self.scrapes.iter().map(|scrape| scrape.points.len()).sum()
-    }
-
     fn add(&mut self, scraped: Timestamp, body: &str) {
         let mut kind = MetricKind::Unknown;
         let mut points = Vec::new();
@@ -57,7 +52,6 @@ impl Target {
             }
             points.push(Point { series: SeriesRef(number), timestamp, value });
         }
-        self.text_bytes += body.len();
         self.scrapes.push(Scraped { scraped, n_series: self.series.len(), points });
     }
 }
