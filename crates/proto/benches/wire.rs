@@ -16,9 +16,8 @@ use support::Target;
 
 fn main() {
     let Some(targets) = support::recorded(usize::MAX) else { return };
-    for key_interval in [15, 30, 60, u32::MAX] {
-        print_sizes(&targets, key_interval);
-    }
+    print_sizes(&targets);
+    print_choices(&targets);
     windows::print_sizes(&targets);
     let mut criterion = Criterion::default().configure_from_args().measurement_time(Duration::from_secs(3));
     for name in ["kubelet/cadvisor", "kubelet/metrics"] {
@@ -32,13 +31,12 @@ fn n_samples(target: &Target) -> usize {
     target.scrapes.iter().map(|scrape| scrape.points.len()).sum()
 }
 
-fn encode(name: &str, target: &Target, key_interval: u32) -> Vec<(FrameKind, Bytes)> {
+fn encode(name: &str, target: &Target, config: EncoderConfig) -> Vec<(FrameKind, Bytes)> {
     let stream = StreamKey {
         cluster: "real-cluster-a".into(),
         collector: "collector-0".into(),
         target: format!("{name}/node-1").into(),
     };
-    let config = EncoderConfig { key_interval, ..EncoderConfig::default() };
     let mut encoder = MetricEncoder::new(stream, 1_732_179_078_000, config);
     let frames = target.scrapes.iter().map(|scrape| {
         let frame = encoder.encode(&Scrape {
@@ -53,42 +51,57 @@ fn encode(name: &str, target: &Target, key_interval: u32) -> Vec<(FrameKind, Byt
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what this benchmark is for")]
-fn print_sizes(targets: &BTreeMap<String, Target>, key_interval: u32) {
-    println!("\nkey frame every {key_interval} frames");
+fn print_sizes(targets: &BTreeMap<String, Target>) {
+    let config = EncoderConfig::default();
+    println!("key frame every {} frames, zstd level {}", config.key_interval, config.zstd_level);
     println!(
-        "target              samples   bytes/sample  key frames: number, bytes each  delta frames: bytes each"
+        "target               samples   bytes/sample   key frames: bytes each   delta frames: bytes each"
     );
-    let (mut kubelet_bytes, mut kubelet_samples) = (0, 0);
     for (name, target) in targets {
-        let frames = encode(name, target, key_interval);
+        let frames = encode(name, target, config);
         let sizes = |kind| frames.iter().filter(move |(of, _)| *of == kind).map(|(_, bytes)| bytes.len());
-        let bytes: usize = frames.iter().map(|(_, bytes)| bytes.len()).sum();
-        let n_keys = sizes(FrameKind::Key).count();
-        let key_bytes: usize = sizes(FrameKind::Key).sum();
+        let mean = |kind| sizes(kind).sum::<usize>() / sizes(kind).count().max(1);
         let n_samples = n_samples(target);
+        let bytes: usize = frames.iter().map(|(_, bytes)| bytes.len()).sum();
         println!(
-            "{name:18} {n_samples:8}   {:12.3}  {n_keys:18}, {:10}  {:24}",
+            "{name:18} {n_samples:9}   {:12.3}   {:5}: {:15}   {:7}: {:15}",
             bytes as f64 / n_samples as f64,
-            key_bytes / n_keys,
-            (bytes - key_bytes) / (frames.len() - n_keys).max(1),
+            sizes(FrameKind::Key).count(),
+            mean(FrameKind::Key),
+            sizes(FrameKind::Delta).count(),
+            mean(FrameKind::Delta),
         );
-        if name.starts_with("kubelet/") {
-            kubelet_bytes += bytes;
-            kubelet_samples += n_samples;
-        }
     }
-    let per_sample = kubelet_bytes as f64 / kubelet_samples as f64;
-    println!("{:18} {kubelet_samples:8}   {per_sample:12.3}", "kubelet, all four");
+    println!("the four of the kubelet {:18.3}", bytes_per_kubelet_sample(targets, config));
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this benchmark is for")]
+fn print_choices(targets: &BTreeMap<String, Target>) {
+    println!("\nthe four of the kubelet, by frames per key frame and zstd level");
+    for (key_interval, zstd_level) in
+        [(1, 3), (15, 3), (30, 1), (30, 3), (30, 9), (30, 19), (60, 3), (u32::MAX, 3)]
+    {
+        let per_sample = bytes_per_kubelet_sample(targets, EncoderConfig { key_interval, zstd_level });
+        println!("{key_interval:10} {zstd_level:3} {per_sample:10.3} bytes/sample");
+    }
+}
+
+fn bytes_per_kubelet_sample(targets: &BTreeMap<String, Target>, config: EncoderConfig) -> f64 {
+    let kubelet = || targets.iter().filter(|(name, _)| name.starts_with("kubelet/"));
+    let frames = kubelet().flat_map(|(name, target)| encode(name, target, config));
+    let bytes: usize = frames.map(|(_, bytes)| bytes.len()).sum();
+    let n_samples: usize = kubelet().map(|(_, target)| n_samples(target)).sum();
+    bytes as f64 / n_samples as f64
 }
 
 fn measure(criterion: &mut Criterion, name: &str, target: &Target) {
     let mut group = criterion.benchmark_group(name.replace('/', "-"));
     group.throughput(Throughput::Elements(n_samples(target) as u64));
-    let key_interval = EncoderConfig::default().key_interval;
+    let config = EncoderConfig::default();
     group.bench_function("encode", |bencher| {
-        bencher.iter(|| black_box(encode(name, target, key_interval)));
+        bencher.iter(|| black_box(encode(name, target, config)));
     });
-    let frames = encode(name, target, key_interval);
+    let frames = encode(name, target, config);
     group.bench_function("decode", |bencher| {
         bencher.iter_batched_ref(
             MetricDecoder::new,
