@@ -126,8 +126,8 @@ impl DefinitionReader {
         self.shapes.clear();
     }
 
-    /// The series that `definitions` adds to `n_known` others. Where `before` (the same numbers before the last
-    /// key frame) holds equal labels, they are shared instead of built again.
+    /// The series that `definitions` adds to `n_known` others. Where `before` (the same numbers before
+    /// the last key frame) holds equal labels, they are shared instead of built again.
     pub(crate) fn read(
         &mut self,
         definitions: &pb::Definitions,

@@ -12,8 +12,8 @@ use crate::{DecodeError, envelope};
 /// How frames are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EncoderConfig {
-    /// A key frame at least every so many frames. More often costs bytes; less often makes readers that start in
-    /// the middle wait longer, and replays go back further.
+    /// A key frame at least every so many frames. More often costs bytes; less often makes readers that
+    /// start in the middle wait longer, and replays go back further.
     pub key_interval: u32,
     pub zstd_level: i32,
 }

@@ -1,7 +1,7 @@
 //! Wire types generated from /proto, the `Wire` trait and the conversions between model and wire.
 //!
-//! Logs, events, objects and dead letters are self-contained messages ([`Wire`]). Samples and rollups are streams
-//! of frames, each written against the one before ([`MetricEncoder`], [`RollupEncoder`]).
+//! Logs, events, objects and dead letters are self-contained messages ([`Wire`]). Samples and rollups
+//! are streams of frames, each written against the one before ([`MetricEncoder`], [`RollupEncoder`]).
 
 mod columns;
 mod convert;

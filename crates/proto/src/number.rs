@@ -1,9 +1,10 @@
 //! Values of one series over the frames of a stream, as small whole numbers: each value is foreseen from
 //! those before it, and only what was not foreseen is written.
 //!
-//! Most values of Kubernetes are short decimals (bytes, counts, seconds with nine places), so a value is
-//! taken as a whole number of 10⁻ⁿ and its change is exact. Sums of durations are not short decimals, but are
-//! near one: they carry a correction in units of the last place. Everything else goes by its bits.
+//! Most values of Kubernetes are short decimals (bytes, counts, seconds with nine places), so a value
+//! is taken as a whole number of 10⁻ⁿ and its change is exact. Sums of durations are not short
+//! decimals, but are near one: they carry a correction in units of the last place. Everything else goes
+//! by its bits.
 
 use crate::DecodeError;
 use crate::columns::{PositionReader, PositionWriter, Reader, put_varint, put_zigzag, unzigzag, zigzag};
@@ -97,8 +98,8 @@ pub(crate) struct Context {
     pub(crate) is_still: bool,
     /// Gauges wander about a value, counters about a rate.
     pub(crate) is_gauge: bool,
-    /// Growth of the bucket before it in the same histogram. Buckets are cumulative: what fell into that one
-    /// fell into this one too.
+    /// Growth of the bucket before it in the same histogram. Buckets are cumulative: what fell into
+    /// that one fell into this one too.
     pub(crate) growth_before: Option<i64>,
 }
 

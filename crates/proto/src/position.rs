@@ -27,8 +27,8 @@ pub(crate) enum Refusal {
 }
 
 impl Position {
-    /// Whether `frame` may be read: it is new, and a key frame or the successor of the last one. A frame that
-    /// was missed makes every later one unreadable, up to the next key frame.
+    /// Whether `frame` may be read: it is new, and a key frame or the successor of the last one. A
+    /// frame that was missed makes every later one unreadable, up to the next key frame.
     pub(crate) fn admit(&mut self, frame: FrameId) -> Result<(), Refusal> {
         let is_older = frame.epoch < self.epoch;
         let was_read = frame.epoch == self.epoch && self.last.is_some_and(|last| frame.sequence <= last);

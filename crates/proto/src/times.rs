@@ -1,6 +1,6 @@
-//! Times of the samples of a frame. The samples of one container carry one time, whatever the metric, so series
-//! are put into groups, and a frame tells one time per group. Series whose time differs from that of their
-//! group move to another one; groups start afresh with each key frame.
+//! Times of the samples of a frame. The samples of one container carry one time, whatever the metric,
+//! so series are put into groups, and a frame tells one time per group. Series whose time differs from
+//! that of their group move to another one; groups start afresh with each key frame.
 
 use ahash::AHashMap;
 

@@ -1,5 +1,5 @@
-//! Windows over the recorded scrapes, as the processor makes them: a gauge's single sample stays a single value, a
-//! counter reports its increase.
+//! Windows over the recorded scrapes, as the processor makes them: a gauge's single sample stays a
+//! single value, a counter reports its increase.
 
 use std::collections::BTreeMap;
 

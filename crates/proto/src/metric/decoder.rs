@@ -14,9 +14,10 @@ use crate::pb::metrics::v1 as pb;
 use crate::position::{FrameId, Position};
 use crate::times::{TimeGroups, TimeReader};
 
-/// A stream is forgotten when the others had this many frames each since its last one (beyond [`MAX_STREAMS`], the
-/// half that is silent longest is); should it go on, its next delta frame is a [`DecodeError::MissingBase`].
-/// Frames are counted, no clock is asked: a reader forgets the same way whenever it reads.
+/// A stream is forgotten when the others had this many frames each since its last one (beyond
+/// [`MAX_STREAMS`], the half that is silent longest is); should it go on, its next delta frame is a
+/// [`DecodeError::MissingBase`]. Frames are counted, no clock is asked: a reader forgets the same way
+/// whenever it reads.
 const FORGET_AFTER: u64 = 128;
 /// Only from this many streams on.
 const FORGET_FROM: usize = 1_024;
@@ -44,8 +45,8 @@ impl MetricDecoder {
     /// Reads one frame. Its points come in order of series and time.
     ///
     /// # Errors
-    /// See [`DecodeError`]. After `MissingBase` and `Corrupt` the stream stays unreadable until its next key
-    /// frame.
+    /// See [`DecodeError`]. After `MissingBase` and `Corrupt` the stream stays unreadable until its
+    /// next key frame.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<MetricBatch, DecodeError> {
         let frame: pb::MetricFrame = frame::open(bytes)?;
         let kind = match pb::FrameKind::try_from(frame.kind) {

@@ -42,8 +42,8 @@ pub struct MetricEncoder {
 }
 
 impl MetricEncoder {
-    /// `epoch` is the start of this encoder in Unix milliseconds: larger than that of any earlier encoder of
-    /// the stream.
+    /// `epoch` is the start of this encoder in Unix milliseconds: larger than that of any earlier
+    /// encoder of the stream.
     pub fn new(stream: StreamKey, epoch: u64, config: EncoderConfig) -> Self {
         Self {
             stream,
@@ -56,8 +56,8 @@ impl MetricEncoder {
         }
     }
 
-    /// Makes the next frame a key frame. Needed after the series table was renumbered, and when a frame may not
-    /// have reached the bus.
+    /// Makes the next frame a key frame. Needed after the series table was renumbered, and when a frame
+    /// may not have reached the bus.
     pub fn force_key(&mut self) {
         self.pace.force_key();
     }

@@ -29,8 +29,8 @@ impl RollupDecoder {
     /// Reads one frame. Its rollups come in order of series.
     ///
     /// # Errors
-    /// See [`DecodeError`]. After `MissingBase` and `Corrupt` the stream stays unreadable until its next key
-    /// frame.
+    /// See [`DecodeError`]. After `MissingBase` and `Corrupt` the stream stays unreadable until its
+    /// next key frame.
     pub fn decode(&mut self, bytes: &[u8]) -> Result<RollupBatch, DecodeError> {
         let frame: pb::RollupFrame = frame::open(bytes)?;
         let resolution = Resolution::ALL

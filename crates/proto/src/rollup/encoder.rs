@@ -13,8 +13,8 @@ use crate::frame::{self, EncodedFrame, EncoderConfig, Pace, Trait};
 use crate::limits::MAX_SERIES;
 use crate::pb::rollups::v1 as pb;
 
-/// Writes the frames of one stream of rollups. Values are foreseen from the frame before, so a stream should hold
-/// windows of one resolution, and provisional results apart from final ones.
+/// Writes the frames of one stream of rollups. Values are foreseen from the frame before, so a stream
+/// should hold windows of one resolution, and provisional results apart from final ones.
 #[derive(Debug)]
 pub struct RollupEncoder {
     stream: Arc<str>,
@@ -26,8 +26,8 @@ pub struct RollupEncoder {
 }
 
 impl RollupEncoder {
-    /// `epoch` is the start of this encoder in Unix milliseconds: larger than that of any earlier encoder of
-    /// the stream.
+    /// `epoch` is the start of this encoder in Unix milliseconds: larger than that of any earlier
+    /// encoder of the stream.
     pub fn new(stream: Arc<str>, epoch: u64, config: EncoderConfig) -> Self {
         Self {
             stream,
@@ -39,14 +39,15 @@ impl RollupEncoder {
         }
     }
 
-    /// Makes the next frame a key frame. Needed after the series table was renumbered, and when a frame may not
-    /// have reached the bus.
+    /// Makes the next frame a key frame. Needed after the series table was renumbered, and when a frame
+    /// may not have reached the bus.
     pub fn force_key(&mut self) {
         self.pace.force_key();
     }
 
-    /// `series` is indexed by [`sentinel_model::SeriesRef`] and from frame to frame only appended to, or renumbered and
-    /// [`Self::force_key`] called. A series has one result in a window: of several the last counts.
+    /// `series` is indexed by [`sentinel_model::SeriesRef`] and from frame to frame only appended to,
+    /// or renumbered and [`Self::force_key`] called. A series has one result in a window: of several
+    /// the last counts.
     pub fn encode(
         &mut self,
         window: Window,

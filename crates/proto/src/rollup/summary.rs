@@ -86,7 +86,8 @@ impl SummaryWriter {
     }
 }
 
-/// What of a summary must be written, given the last value of the result before and the value before its window.
+/// What of a summary must be written, given the last value of the result before and the value before
+/// its window.
 fn shape(summary: &Summary, before: f64, origin: f64) -> u8 {
     // The bits of a NaN that arithmetic gives differ from processor to processor: never foresee one.
     let is = |value: f64, foreseen: f64| value.to_bits() == foreseen.to_bits() && !foreseen.is_nan();

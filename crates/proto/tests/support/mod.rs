@@ -1,5 +1,5 @@
-//! The recorded scrapes as series and points, for tests and benchmarks. Reads only what the recording holds: not a
-//! general reader of expositions.
+//! The recorded scrapes as series and points, for tests and benchmarks. Reads only what the recording
+//! holds: not a general reader of expositions.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -56,7 +56,8 @@ impl Target {
     }
 }
 
-/// The first `n_scrapes` good scrapes of each target, or `None` (and a line that says so) without the recording.
+/// The first `n_scrapes` good scrapes of each target, or `None` (and a line that says so) without the
+/// recording.
 pub fn recorded(n_scrapes: usize) -> Option<BTreeMap<String, Target>> {
     let path = recording().join("scrapes.jsonl.zst");
     let Ok(file) = File::open(&path) else {
