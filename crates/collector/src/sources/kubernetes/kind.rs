@@ -1,0 +1,109 @@
+//! The kinds of object that are watched, and where the API serves them.
+
+/// A watched kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Namespace,
+    Node,
+    ReplicaSet,
+    Job,
+    Pod,
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    CronJob,
+    Service,
+    EndpointSlice,
+    PersistentVolumeClaim,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
+    Ingress,
+    Event,
+}
+
+impl Kind {
+    /// Owners come before what they own.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Namespace,
+        Self::Node,
+        Self::ReplicaSet,
+        Self::Job,
+        Self::Pod,
+        Self::Deployment,
+        Self::StatefulSet,
+        Self::DaemonSet,
+        Self::CronJob,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::PersistentVolumeClaim,
+        Self::HorizontalPodAutoscaler,
+        Self::PodDisruptionBudget,
+        Self::Ingress,
+        Self::Event,
+    ];
+
+    /// As in `kind:`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.names().0
+    }
+
+    /// As in URLs and RBAC rules.
+    pub(crate) const fn plural(self) -> &'static str {
+        self.names().1
+    }
+
+    /// Path of the collection over all namespaces.
+    pub(super) fn path(self) -> String {
+        let (_, plural, group) = self.names();
+        let prefix = if group == "v1" { "/api" } else { "/apis" };
+        format!("{prefix}/{group}/{plural}")
+    }
+
+    /// From either name, as a configuration may write it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name || kind.plural() == name)
+    }
+
+    const fn names(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Namespace => ("Namespace", "namespaces", "v1"),
+            Self::Node => ("Node", "nodes", "v1"),
+            Self::ReplicaSet => ("ReplicaSet", "replicasets", "apps/v1"),
+            Self::Job => ("Job", "jobs", "batch/v1"),
+            Self::Pod => ("Pod", "pods", "v1"),
+            Self::Deployment => ("Deployment", "deployments", "apps/v1"),
+            Self::StatefulSet => ("StatefulSet", "statefulsets", "apps/v1"),
+            Self::DaemonSet => ("DaemonSet", "daemonsets", "apps/v1"),
+            Self::CronJob => ("CronJob", "cronjobs", "batch/v1"),
+            Self::Service => ("Service", "services", "v1"),
+            Self::EndpointSlice => ("EndpointSlice", "endpointslices", "discovery.k8s.io/v1"),
+            Self::PersistentVolumeClaim => ("PersistentVolumeClaim", "persistentvolumeclaims", "v1"),
+            Self::HorizontalPodAutoscaler => {
+                ("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling/v2")
+            }
+            Self::PodDisruptionBudget => ("PodDisruptionBudget", "poddisruptionbudgets", "policy/v1"),
+            Self::Ingress => ("Ingress", "ingresses", "networking.k8s.io/v1"),
+            Self::Event => ("Event", "events", "v1"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_where_the_api_serves_each_kind() {
+        assert_eq!(Kind::Pod.path(), "/api/v1/pods");
+        assert_eq!(Kind::HorizontalPodAutoscaler.path(), "/apis/autoscaling/v2/horizontalpodautoscalers");
+    }
+
+    #[test]
+    fn is_found_by_either_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_name(kind.as_str()), Some(kind));
+            assert_eq!(Kind::from_name(kind.plural()), Some(kind));
+        }
+        assert_eq!(Kind::from_name("secrets"), None);
+    }
+}

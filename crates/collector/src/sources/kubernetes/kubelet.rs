@@ -1,0 +1,3 @@
+//! Kubelets.
+
+pub(crate) mod summary;
