@@ -13,6 +13,7 @@ pub(crate) struct Metrics {
     pub(crate) samples: Counter,
     pub(crate) lost_frames: Counter,
     pub(crate) duplicate_frames: Counter,
+    pub(crate) repeated_samples: Counter,
     pub(crate) duplicate_samples: Counter,
     pub(crate) late_samples: Counter,
     pub(crate) future_samples: Counter,

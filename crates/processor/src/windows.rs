@@ -67,7 +67,8 @@ pub(crate) struct Closed {
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) n_accepted: u64,
-    pub(crate) n_duplicates: u64,
+    pub(crate) n_repeated: u64,
+    pub(crate) n_conflicts: u64,
     pub(crate) n_over_limit: u64,
     /// The message was applied for the second time, after a restart.
     pub(crate) is_replay: bool,
@@ -256,7 +257,8 @@ impl Windows {
                         self.touched.push((slot, point.timestamp.floor(STEP_MS)));
                     }
                 }
-                Insert::Duplicate => outcome.n_duplicates += 1,
+                Insert::Repeated => outcome.n_repeated += 1,
+                Insert::Conflict => outcome.n_conflicts += 1,
                 Insert::Late => outcome.late.push((self.table.all()[slot as usize].clone(), sample)),
             }
         }

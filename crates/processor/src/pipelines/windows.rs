@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use async_trait::async_trait;
 use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
-use sentinel_model::{MetricBatch, Resolution, Series, Topic};
+use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Topic};
 use sentinel_proto::{DecodeError, MetricDecoder};
 use sentinel_runtime::{Shutdown, clock};
 use tracing::warn;
@@ -30,7 +31,28 @@ struct PartitionState {
     decoder: MetricDecoder,
     windows: Windows,
     outbox: Outbox,
+    losses: Losses,
     committed: Option<Commit>,
+}
+
+/// Frames that were lost, each counted once.
+#[derive(Default)]
+struct Losses {
+    /// The gap that each broken stream is behind, until its next key frame.
+    gaps: AHashMap<StreamKey, (u64, Option<u64>)>,
+}
+
+impl Losses {
+    /// Frames that this error shows to be lost: the gap itself when it is new, and the frame that
+    /// cannot be read for it.
+    fn count(&mut self, error: &DecodeError) -> u64 {
+        let DecodeError::MissingBase { stream, epoch, expected, found } = error else { return 0 };
+        let gap = (*epoch, *expected);
+        if self.gaps.insert((**stream).clone(), gap) == Some(gap) {
+            return 1;
+        }
+        1 + expected.map_or(0, |expected| found.saturating_sub(expected))
+    }
 }
 
 impl WindowsStage {
@@ -60,6 +82,7 @@ impl Stage for WindowsStage {
         let state = PartitionState {
             decoder: MetricDecoder::new(),
             windows: Windows::new(self.limits, checkpoint),
+            losses: Losses::default(),
             outbox: Outbox::new(
                 &name,
                 epoch,
@@ -121,7 +144,11 @@ impl PartitionState {
         let batch = match self.decoder.decode(&record.record.value) {
             Ok(batch) => batch,
             Err(error) => {
-                outgoing.extend(undecodable(record, &error, self.windows.is_replay(offset), metrics));
+                let is_replay = self.windows.is_replay(offset);
+                if !is_replay {
+                    metrics.lost_frames.inc_by(self.losses.count(&error));
+                }
+                outgoing.extend(undecodable(record, &error, is_replay, metrics));
                 self.windows.skip(offset);
                 return;
             }
@@ -130,7 +157,8 @@ impl PartitionState {
         if !outcome.is_replay {
             metrics.frames.inc();
             metrics.samples.inc_by(outcome.n_accepted);
-            metrics.duplicate_samples.inc_by(outcome.n_duplicates);
+            metrics.repeated_samples.inc_by(outcome.n_repeated);
+            metrics.duplicate_samples.inc_by(outcome.n_conflicts);
             metrics.over_limit_samples.inc_by(outcome.n_over_limit);
         }
         self.encode_closed(std::mem::take(&mut outcome.closed), metrics, outgoing);
@@ -179,11 +207,6 @@ fn undecodable(
             return None;
         }
         _ if is_replay => return None,
-        DecodeError::MissingBase { expected, found, .. } => {
-            let n_lost = expected.map_or(0, |expected| found.saturating_sub(expected));
-            metrics.lost_frames.inc_by(n_lost);
-            error.reason()
-        }
         _ => error.reason(),
     };
     Some(dead_letters::of_record(record, reason, error.to_string(), metrics))

@@ -25,8 +25,11 @@ struct State {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Insert {
     Accepted,
-    /// The series has a sample of this time already.
-    Duplicate,
+    /// The series has this very sample already: sources that stamp their samples (cAdvisor) show them
+    /// again until there is a newer one.
+    Repeated,
+    /// The series has another value at this time; the first one stays.
+    Conflict,
     Late,
 }
 
@@ -73,7 +76,10 @@ impl SeriesTable {
             None => 0,
             Some(last) if last.at_ms < sample.at_ms => state.samples.len(),
             Some(_) => match state.samples.binary_search_by_key(&sample.at_ms, |known| known.at_ms) {
-                Ok(_) => return Insert::Duplicate,
+                Ok(place) if state.samples[place].value.to_bits() == sample.value.to_bits() => {
+                    return Insert::Repeated;
+                }
+                Ok(_) => return Insert::Conflict,
                 Err(place) => place,
             },
         };

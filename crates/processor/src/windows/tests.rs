@@ -110,13 +110,17 @@ fn shows_open_windows_as_they_stand() {
 }
 
 #[test]
-fn a_sample_behind_the_watermark_is_late_and_a_repeat_is_a_duplicate() {
+fn a_sample_behind_the_watermark_is_late_and_a_repeat_counts_once() {
     let mut source = Source::new("a");
     let mut windows = windows();
     windows.apply(0, &source.frame(100, &[(0, 95, 1.0)]), &Rules::default());
-    let outcome =
-        windows.apply(1, &source.frame(110, &[(0, 69, 1.0), (0, 95, 1.0), (0, 70, 1.0)]), &Rules::default());
-    assert_eq!((outcome.late.len(), outcome.n_duplicates, outcome.n_accepted), (1, 1, 1));
+    let outcome = windows.apply(
+        1,
+        &source.frame(110, &[(0, 69, 1.0), (0, 95, 1.0), (0, 95, 2.0), (0, 70, 1.0)]),
+        &Rules::default(),
+    );
+    assert_eq!((outcome.late.len(), outcome.n_accepted), (1, 1));
+    assert_eq!((outcome.n_repeated, outcome.n_conflicts), (1, 1));
     assert_eq!(outcome.late[0].1.at_ms, 69_000);
 }
 
@@ -142,7 +146,7 @@ fn two_collectors_of_one_target_count_a_sample_once() {
     let mut windows = windows();
     windows.apply(0, &one.frame(5, &[(0, 5, 1.0)]), &Rules::default());
     let outcome = windows.apply(1, &two.frame(5, &[(0, 5, 1.0)]), &Rules::default());
-    assert_eq!(outcome.n_duplicates, 1);
+    assert_eq!((outcome.n_repeated, outcome.n_accepted), (1, 0));
     assert_eq!(windows.n_series(), 1);
 }
 
