@@ -36,3 +36,4 @@ if [[ ! -e $stamp ]]; then
 fi
 [[ -x $BIN/get ]] || (cd "$HERE/images/get" && go build -ldflags "-s -w" -o "$BIN/get" .)
 "$HERE/images.sh"
+say "ready: $(du -shL "$BIN" | cut -f1) of binaries, $(du -sh "$CACHE/images" | cut -f1) of images in $CACHE"
