@@ -11,6 +11,9 @@ mod sources;
 
 pub use collector::{BuildError, Collector, CollectorHandles};
 pub use config::{Config, Limits, OutletConfig, OutletPolicy, ScrapeTarget};
-pub use outlet::{FrameBuilder, Outlet, OutletError, PendingFrame, RawSeries, TargetKind, TargetStream};
+pub use outlet::{
+    Clock, FrameBuilder, Hold, Outlet, OutletError, OutletSettings, PendingFrame, RawSeries, TargetKind,
+    TargetStream,
+};
 pub use source::{Source, SourceContext};
 pub use sources::kubernetes::KubernetesConfig;

@@ -6,6 +6,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use sentinel_runtime::Registry;
 
+use crate::outlet::Losses;
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ScrapeOutcome {
     pub target_kind: &'static str,
@@ -40,6 +42,9 @@ pub struct Metrics {
     pub frame_bytes: Counter,
     pub dropped_samples: Family<Reason, Counter>,
     pub rejected: Family<Rejection, Counter>,
+    /// Messages lost on their way to the bus.
+    pub dropped_entries: Family<Reason, Counter>,
+    pub spool_damaged_files: Counter,
     pub queue_bytes: Gauge,
     pub spool_bytes: Gauge,
     pub watch_restarts: Family<Restart, Counter>,
@@ -62,11 +67,17 @@ impl Metrics {
         add("objects", "States of Kubernetes objects taken in", &metrics.objects);
         add("log_records", "Log lines taken in", &metrics.log_records);
         add("log_records_redacted", "Log lines in which a secret was masked", &metrics.log_records_redacted);
+        add("spool_damaged_files", "Spool files set aside because of damage", &metrics.spool_damaged_files);
         registry.register("scrapes", "Scrapes by kind of target and outcome", metrics.scrapes.clone());
         registry.register(
             "dropped_samples",
             "Samples lost after they were taken in",
             metrics.dropped_samples.clone(),
+        );
+        registry.register(
+            "dropped_entries",
+            "Messages lost on their way to the bus",
+            metrics.dropped_entries.clone(),
         );
         registry.register("rejected", "Input refused, by door and reason", metrics.rejected.clone());
         registry.register("watch_restarts", "Watches begun anew", metrics.watch_restarts.clone());
@@ -77,6 +88,18 @@ impl Metrics {
         );
         registry.register("spool_bytes", "Bytes on disk that wait for the bus", metrics.spool_bytes.clone());
         metrics
+    }
+
+    pub(crate) fn drop_samples(&self, reason: &'static str, n_samples: u64) {
+        if n_samples > 0 {
+            self.dropped_samples.get_or_create(&Reason { reason }).inc_by(n_samples);
+        }
+    }
+
+    pub(crate) fn drop_entries(&self, reason: &'static str, losses: Losses) {
+        self.dropped_entries.get_or_create(&Reason { reason }).inc_by(losses.entries);
+        self.drop_samples(reason, losses.samples);
+        self.spool_damaged_files.inc_by(losses.quarantined);
     }
 
     pub fn reject(&self, door: &'static str, reason: &'static str) {

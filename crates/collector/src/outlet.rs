@@ -1,17 +1,44 @@
 //! The one way out: everything that sources take in goes through a bounded queue to the bus, and to a
 //! bounded spool on disk while the bus is away.
 
+mod dispatcher;
+mod entry;
+mod epoch;
+mod progress;
+mod queue;
+mod records;
 mod series_table;
+mod spool;
 mod stream;
+#[cfg(test)]
+mod tests;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use sentinel_model::{EventRecord, LogRecord, ObjectState, Timestamp};
+use sentinel_bus::{Bus, Outgoing, Record, Route};
+use sentinel_model::{Timestamp, Topic};
+use sentinel_proto::punctuation;
+use sentinel_runtime::{Component, Shutdown, Task, spawn};
 
+pub use progress::{Clock, Hold};
 pub use series_table::RawSeries;
+pub(crate) use spool::Losses;
 pub use stream::{FrameBuilder, PendingFrame, TargetStream};
 
+use crate::OutletConfig;
 use crate::metrics::Metrics;
+use dispatcher::{Dispatcher, Ports};
+use entry::Entry;
+use epoch::Epochs;
+use progress::Progress;
+use queue::{Queued, Sender};
+use records::Sequences;
+use spool::Spool;
+
+const PUNCTUATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a stream is scraped from; label `target_kind` of own metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,9 +67,27 @@ impl TargetKind {
 pub enum OutletError {
     #[error("the outlet is closed")]
     Closed,
-    /// Counted already; the policy chose to lose it.
+    /// Counted already; the policy chose to lose it, or the bus will never take it.
     #[error("dropped: {reason}")]
     Dropped { reason: &'static str },
+}
+
+/// The spool cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the spool folder {path}: {message}")]
+pub struct SpoolUnusable {
+    pub path: PathBuf,
+    pub message: String,
+}
+
+/// Who sends, and within which bounds.
+#[derive(Clone, Debug)]
+pub struct OutletSettings {
+    pub cluster: Arc<str>,
+    pub collector: Arc<str>,
+    pub config: OutletConfig,
+    pub series_per_target: usize,
+    pub clock: Clock,
 }
 
 /// Cheap to clone.
@@ -52,55 +97,184 @@ pub struct Outlet {
 }
 
 struct Shared {
+    settings: OutletSettings,
     metrics: Arc<Metrics>,
+    sender: Sender,
+    progress: Progress,
+    epochs: Epochs,
+    /// Of the punctuation.
+    epoch: u64,
+    n_losses: Arc<AtomicU64>,
+    sequences: Sequences,
+    n_partitions: u32,
 }
 
-/// While it lives, the collector does not promise progress beyond `scraped`: take one before a fetch.
-/// Dropping it releases the promise; a [`FrameBuilder`] holds its own from `begin` until the frame is queued.
-pub struct Hold {
-    scraped: Timestamp,
+/// The outlet's far end, before it runs.
+pub struct OutletService {
+    outlet: Outlet,
+    dispatcher: Dispatcher,
 }
 
-impl Hold {
-    pub const fn scraped(&self) -> Timestamp {
-        self.scraped
-    }
+/// A running outlet.
+pub struct RunningOutlet {
+    outlet: Outlet,
+    dispatcher: Task<()>,
+    punctuator: Task<()>,
+    stop_dispatcher: sentinel_runtime::ShutdownTrigger,
+    stop_punctuator: sentinel_runtime::ShutdownTrigger,
 }
+
+// === impl Outlet ===
 
 impl Outlet {
+    /// Opens the spool in `folder`; nothing runs yet.
+    ///
+    /// # Errors
+    /// The folder cannot be read or written.
+    pub fn build(
+        settings: OutletSettings,
+        bus: Arc<dyn Bus>,
+        folder: &Path,
+        metrics: Arc<Metrics>,
+        component: Component,
+    ) -> Result<(Self, OutletService), SpoolUnusable> {
+        let unusable = |message: String| SpoolUnusable { path: folder.to_owned(), message };
+        let spool = Spool::open(folder, settings.config.spool_bytes).map_err(|e| unusable(e.to_string()))?;
+        let epochs = Epochs::open(folder).map_err(|error| unusable(error.to_string()))?;
+        let (sender, queue) = queue::bounded(settings.config.queue_bytes, metrics.queue_bytes.clone());
+        let n_losses = Arc::<AtomicU64>::default();
+        let policy = settings.config.policy;
+        let shared = Shared {
+            progress: Progress::new(settings.clock),
+            metrics: Arc::clone(&metrics),
+            sender,
+            epoch: epochs.next(),
+            epochs,
+            n_losses: Arc::clone(&n_losses),
+            sequences: Sequences::default(),
+            n_partitions: bus.n_partitions(Topic::Metrics),
+            settings,
+        };
+        let outlet = Self { shared: Arc::new(shared) };
+        let dispatcher = Dispatcher::new(Ports { bus, policy, metrics, component, n_losses }, queue, spool);
+        Ok((outlet.clone(), OutletService { outlet, dispatcher }))
+    }
+
     /// A stream of frames of one target (`kubelet/cadvisor/node-1`); at most one at a time per name.
     pub fn target(&self, target: &str, kind: TargetKind) -> TargetStream {
         TargetStream::new(self.clone(), target, kind)
     }
 
-    /// A hold that begins now.
+    /// Take it before a fetch: until it is dropped, the collector promises no progress beyond now.
     pub fn hold(&self) -> Hold {
-        Hold { scraped: Timestamp::from_millis(sentinel_runtime::clock::now_millis()) }
+        self.shared.progress.hold()
     }
 
-    /// Waits until the states survive a crash. A deleted object's tombstone is added here.
-    ///
-    /// # Errors
-    /// The outlet is closed, or its policy dropped them.
-    pub async fn publish_objects(&self, objects: Vec<ObjectState>) -> Result<(), OutletError> {
-        self.shared.metrics.objects.inc_by(objects.len() as u64);
-        Ok(())
+    /// For [`Clock::Recorded`]: everything up to `now` has been read.
+    pub fn advance(&self, now: Timestamp) {
+        self.shared.progress.advance(now);
     }
 
-    /// # Errors
-    /// As [`Self::publish_objects`].
-    pub async fn publish_events(&self, events: Vec<EventRecord>) -> Result<(), OutletError> {
-        self.shared.metrics.events.inc_by(events.len() as u64);
-        Ok(())
+    fn hold_at(&self, scraped: Timestamp) -> Hold {
+        self.shared.progress.hold_at(scraped)
     }
 
-    /// `key` names the source of the lines (`namespace/pod/container`); lines of one key keep their order.
-    ///
-    /// # Errors
-    /// As [`Self::publish_objects`].
-    pub async fn publish_logs(&self, key: &str, records: Vec<LogRecord>) -> Result<(), OutletError> {
-        let _ = key;
-        self.shared.metrics.log_records.inc_by(records.len() as u64);
-        Ok(())
+    fn promise(&self) -> Timestamp {
+        self.shared.progress.promise()
+    }
+
+    fn identity(&self) -> (Arc<str>, Arc<str>) {
+        let settings = &self.shared.settings;
+        (Arc::clone(&settings.cluster), Arc::clone(&settings.collector))
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    fn sequences(&self) -> &Sequences {
+        &self.shared.sequences
+    }
+
+    fn series_per_target(&self) -> usize {
+        self.shared.settings.series_per_target
+    }
+
+    fn next_epoch(&self) -> u64 {
+        self.shared.epochs.next()
+    }
+
+    fn n_losses(&self) -> u64 {
+        self.shared.n_losses.load(Ordering::Acquire)
+    }
+
+    async fn queue(&self, entries: Vec<Entry>) -> Result<Queued, OutletError> {
+        self.shared.sender.send(entries).await
+    }
+
+    async fn send(&self, entries: Vec<Entry>) -> Result<(), OutletError> {
+        self.queue(entries).await?.acknowledged().await
+    }
+
+    /// Tells every partition how far the collector is. What was queued before arrives before.
+    async fn punctuate(&self) -> Result<(), OutletError> {
+        let progress = self.promise();
+        let (cluster, collector) = self.identity();
+        let value = punctuation(&cluster, &collector, self.shared.epoch, progress);
+        let entry = |partition| {
+            let record = Record {
+                key: Default::default(),
+                value: value.clone(),
+                headers: Vec::new(),
+                timestamp: progress,
+            };
+            Entry {
+                outgoing: Outgoing { topic: Topic::Metrics, route: Route::Partition(partition), record },
+                n_samples: 0,
+            }
+        };
+        self.send((0..self.shared.n_partitions).map(entry).collect()).await
+    }
+
+    async fn punctuate_regularly(self, stop: Shutdown) {
+        let mut ticks = tokio::time::interval(PUNCTUATION_INTERVAL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        while stop.guard(ticks.tick()).await.is_some() {
+            // A failure is the dispatcher's to report.
+            let _ = self.punctuate().await;
+        }
+        let _ = self.punctuate().await;
+    }
+}
+
+// === impl OutletService ===
+
+impl OutletService {
+    pub fn start(self) -> RunningOutlet {
+        let (stop_dispatcher, closing) = Shutdown::new();
+        let (stop_punctuator, stop) = Shutdown::new();
+        RunningOutlet {
+            dispatcher: spawn("outlet", self.dispatcher.run(closing)),
+            punctuator: spawn("punctuation", self.outlet.clone().punctuate_regularly(stop)),
+            outlet: self.outlet,
+            stop_dispatcher,
+            stop_punctuator,
+        }
+    }
+}
+
+// === impl RunningOutlet ===
+
+impl RunningOutlet {
+    /// Call when the sources have ended: sends the last punctuation and returns once everything is on the
+    /// bus or, if that is away, in the spool.
+    pub async fn drain(self) {
+        let Self { outlet, dispatcher, punctuator, stop_dispatcher, stop_punctuator } = self;
+        stop_punctuator.trigger();
+        // With the bus away and the spool full, punctuation would wait for ever.
+        let _ = tokio::time::timeout(2 * PUNCTUATION_INTERVAL, punctuator).await;
+        stop_dispatcher.trigger();
+        dispatcher.await;
+        drop(outlet);
     }
 }
