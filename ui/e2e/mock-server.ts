@@ -1,0 +1,64 @@
+// A server that answers like the real one, with made-up data: for work on the page and for its specs. Never shipped.
+//   npm run mock -- [--port 7701] [--pods 200]
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { WebSocketServer } from 'ws';
+
+import { MockCluster } from './mock/cluster';
+import { MockApi } from './mock/routes';
+import { MockMetrics } from './mock/series';
+import { serveSocket } from './mock/socket';
+
+const DIST = fileURLToPath(new URL('../dist', import.meta.url));
+const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
+/** The policy that the page must live with. */
+export const POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+function fileOf(path: string): string {
+  const file = join(DIST, normalize(path));
+  return file.startsWith(DIST) && existsSync(file) && extname(file) !== '' ? file : join(DIST, 'index.html');
+}
+
+export interface Mock { server: Server; url: string; close: () => Promise<void>; dropClients: () => void }
+
+export async function startMock(options: { port?: number; pods?: number } = {}): Promise<Mock> {
+  const cluster = new MockCluster(options.pods ?? 70);
+  const api = new MockApi(cluster, new MockMetrics(cluster));
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://mock');
+    if (url.pathname.startsWith('/api/v1/')) {
+      const { status, body } = api.handle(request.method ?? 'GET', url.pathname.slice('/api/v1'.length), url.searchParams);
+      response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' }).end(JSON.stringify(body));
+      return;
+    }
+    const file = fileOf(url.pathname);
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': POLICY }).end(readFileSync(file));
+  });
+  const sockets = new WebSocketServer({ server, path: '/api/v1/ws' });
+  sockets.on('connection', (socket) => serveSocket(api, socket));
+  await new Promise<void>((resolve) => { server.listen(options.port ?? 0, '127.0.0.1', resolve); });
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const dropClients = (): void => { for (const client of sockets.clients) client.terminate(); };
+  return {
+    server,
+    url: `http://127.0.0.1:${port}`,
+    dropClients,
+    close: () => new Promise((resolve) => {
+      dropClients();
+      server.closeAllConnections();
+      server.close(() => resolve());
+    }),
+  };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const flag = (name: string): number | undefined => {
+    const i = process.argv.indexOf(`--${name}`);
+    return i < 0 ? undefined : Number(process.argv[i + 1]);
+  };
+  const mock = await startMock({ port: flag('port') ?? 7701, pods: flag('pods') ?? 70 });
+  process.stdout.write(`${mock.url}\n`);
+}

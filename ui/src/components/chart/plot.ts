@@ -1,0 +1,151 @@
+// Options of one uPlot: colours from the tokens, axes by unit, reference lines and marks drawn over the plot.
+import uPlot from 'uplot';
+
+import { clockText, dateText, type Zone } from '../../composables/moment';
+import { quantityText, type Unit } from '../../composables/quantity';
+
+export interface ReferenceLine { text: string; value: number; tone: 'request' | 'limit' }
+export type MarkKind = 'rollout' | 'restart' | 'incident';
+export interface ChartMark { time: number; kind: MarkKind; text: string }
+export interface PlotLine { key: string; color: string; dash: number[] }
+
+/** What may change while the plot lives; the plot reads it at each draw. */
+export interface PlotView {
+  from: number;
+  to: number;
+  unit: Unit;
+  zone: Zone;
+  isFromZero: boolean;
+  references: readonly ReferenceLine[];
+  marks: readonly ChartMark[];
+}
+
+export interface PlotEvents {
+  zoom: (from: number, to: number) => void;
+  unzoom: () => void;
+  cursor: (index: number | null, left: number, top: number) => void;
+}
+
+export const N_COLOURS = 10;
+export const tokenOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+export const colourName = (i: number): string => `series-${i % N_COLOURS}`;
+const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
+export const dashOf = (i: number): number[] => DASHES[Math.floor(i / N_COLOURS) % DASHES.length] ?? [];
+
+const POWERS = Array.from({ length: 60 }, (_, i) => 2 ** (i - 4));
+const FONT = "11px 'Inter Variable', sans-serif";
+
+function timeTexts(splits: number[], increment: number, zone: Zone): string[] {
+  return splits.map((second, i) => {
+    const time = second * 1000;
+    const text = increment < 60 ? clockText(time, zone) : clockText(time, zone).slice(0, 5);
+    const before = splits[i - 1];
+    if (increment >= 86_400) return dateText(time, zone).slice(5);
+    if (before !== undefined && dateText(before * 1000, zone) !== dateText(time, zone)) return `${dateText(time, zone).slice(5)} ${text}`;
+    return text;
+  });
+}
+
+function drawReference(u: uPlot, line: ReferenceLine): void {
+  const { ctx, bbox } = u;
+  const y = u.valToPos(line.value, 'y', true);
+  if (!Number.isFinite(y) || y < bbox.top || y > bbox.top + bbox.height) return;
+  const colour = tokenOf(line.tone === 'limit' ? 'critical' : 'text-3');
+  ctx.save();
+  ctx.strokeStyle = colour;
+  ctx.fillStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.font = `${11 * devicePixelRatio}px 'Inter Variable', sans-serif`;
+  ctx.textAlign = 'right';
+  ctx.textBaseline = y - bbox.top < 16 * devicePixelRatio ? 'top' : 'bottom';
+  ctx.fillText(line.text, bbox.left + bbox.width - 4 * devicePixelRatio, y + (ctx.textBaseline === 'top' ? 3 : -2) * devicePixelRatio);
+  ctx.restore();
+}
+
+function drawMark(u: uPlot, mark: ChartMark): void {
+  const { ctx, bbox } = u;
+  const x = u.valToPos(mark.time / 1000, 'x', true);
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  const r = 4 * devicePixelRatio;
+  const y = bbox.top + r;
+  ctx.save();
+  ctx.strokeStyle = ctx.fillStyle = tokenOf(mark.kind === 'rollout' ? 'text-2' : 'serious');
+  ctx.globalAlpha = 0.45;
+  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(x, y);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.globalAlpha = 1;
+  ctx.beginPath();
+  if (mark.kind === 'rollout') {
+    ctx.moveTo(x, y - r);
+    ctx.lineTo(x + r, y + r);
+    ctx.lineTo(x - r, y + r);
+  } else if (mark.kind === 'restart') ctx.arc(x, y, r, 0, Math.PI * 2);
+  else ctx.rect(x - r * 1.4, y - r * 0.6, r * 2.8, r * 1.2);
+  ctx.fill();
+  ctx.restore();
+}
+
+/** The y scale: from zero for what cannot be negative, with room for the reference lines that are near. */
+function yRange(view: PlotView, low: number | null, high: number | null): [number, number] {
+  let min = low ?? 0;
+  let max = high ?? 1;
+  if (view.isFromZero && min >= 0) min = 0;
+  for (const line of view.references) if (line.value > max && line.value < max * 3) max = line.value;
+  if (max === min) max = min === 0 ? 1 : min + Math.abs(min) * 0.1;
+  const room = (max - min) * 0.08;
+  return [view.isFromZero && min === 0 ? 0 : min - room, max + room];
+}
+
+export function plotOptions(view: PlotView, lines: readonly PlotLine[], size: { width: number; height: number }, events: PlotEvents, syncKey: string): uPlot.Options {
+  const text = tokenOf('text-3');
+  const grid = { stroke: tokenOf('line-1'), width: 1 };
+  const gap = (u: uPlot): number => Math.max(38, ...((u.axes[1] as { _values?: string[] })._values ?? []).map((value) => value.length * 6.4 + 12));
+  // Each line twice: what is final, and the provisional tail, dashed.
+  const series: uPlot.Series[] = lines.flatMap(({ color, dash }) => [
+    { stroke: color, width: 1.4, dash, points: { show: false }, spanGaps: false },
+    { stroke: color, width: 1.4, dash: [3, 3], points: { show: false }, spanGaps: false },
+  ]);
+  return {
+    ...size,
+    padding: [10, 8, 0, 0],
+    legend: { show: false },
+    tzDate: (second) => new Date(second * 1000),
+    cursor: {
+      sync: { key: syncKey, setSeries: false },
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 6 },
+      bind: { dblclick: () => () => { events.unzoom(); return null; } },
+    },
+    scales: {
+      x: { time: true, range: () => [view.from / 1000, view.to / 1000] },
+      y: { range: (_, low, high) => yRange(view, low, high) },
+    },
+    axes: [
+      { font: FONT, stroke: text, grid: { show: false }, ticks: { ...grid, size: 4 }, size: 26, gap: 3, space: 72, values: (_, splits, __, ___, increment) => timeTexts(splits, increment, view.zone) },
+      { font: FONT, stroke: text, grid, ticks: { show: false }, gap: 6, size: gap, space: 32, values: (_, splits) => splits.map((value) => quantityText(value, view.unit)), ...(view.unit.kind === 'bytes' ? { incrs: POWERS } : {}) },
+    ],
+    series: [{}, ...series],
+    hooks: {
+      draw: [(u) => {
+        for (const line of view.references) drawReference(u, line);
+        for (const mark of view.marks) drawMark(u, mark);
+      }],
+      setSelect: [(u) => {
+        const { left, width } = u.select;
+        if (width < 4) return;
+        const [from, to] = [u.posToVal(left, 'x') * 1000, u.posToVal(left + width, 'x') * 1000];
+        u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+        events.zoom(from, to);
+      }],
+      setCursor: [(u) => events.cursor(u.cursor.idx ?? null, u.cursor.left ?? -1, u.cursor.top ?? -1)],
+    },
+  };
+}

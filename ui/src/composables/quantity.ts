@@ -1,0 +1,112 @@
+// Numbers as the page writes them: three significant digits, SI or IEC prefixes by kind of unit.
+import type { UnitName } from '../api/types';
+import { exactText } from './moment';
+
+/** What stands for a value that was not measured. */
+export const ABSENT = '–';
+
+const SI = ['', 'k', 'M', 'G', 'T', 'P'];
+const IEC = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+/** Three significant digits without an exponent; whole numbers stay whole up to 9,999. */
+export function significant(value: number, decimals = 3): string {
+  const size = Math.abs(value);
+  if (value === 0) return '0';
+  if (Number.isInteger(value) && size < 10_000) return String(value);
+  if (size >= 100) return Math.round(value).toLocaleString('en-US');
+  if (size >= 10) return value.toFixed(Math.min(1, decimals));
+  if (size >= 0.9995) return value.toFixed(Math.min(2, decimals));
+  const needed = Math.min(decimals, 2 - Math.floor(Math.log10(size)));
+  const text = value.toFixed(needed);
+  return Number(text) === 0 ? `<${(10 ** -needed).toFixed(needed)}` : text;
+}
+
+function scaled(value: number, base: number): [number, number] {
+  let power = 0;
+  let rest = value;
+  while (Math.abs(rest) >= base * 0.9995 && power < 5) {
+    rest /= base;
+    power += 1;
+  }
+  return [rest, power];
+}
+
+export function siText(value: number): string {
+  if (Math.abs(value) < 1) return significant(value, 6);
+  const [rest, power] = scaled(value, 1000);
+  return power === 0 ? significant(rest) : `${significant(rest)} ${SI[power] ?? ''}`;
+}
+
+export function bytesText(value: number): string {
+  const [rest, power] = scaled(value, 1024);
+  return `${power === 0 ? Math.round(rest).toString() : significant(rest)} ${IEC[power] ?? ''}`;
+}
+
+export function secondsText(value: number): string {
+  const size = Math.abs(value);
+  if (size === 0) return '0 s';
+  if (size < 0.001) return `${significant(value * 1e6)} µs`;
+  if (size < 1) return `${significant(value * 1000)} ms`;
+  if (size < 120) return `${significant(value)} s`;
+  if (size < 7200) return `${significant(value / 60)} min`;
+  if (size < 172_800) return `${significant(value / 3600)} h`;
+  return `${significant(value / 86_400)} d`;
+}
+
+/** How a unit of the API is written behind a number, and which prefixes it takes. */
+type Kind = 'bytes' | 'seconds' | 'ratio' | 'cores' | 'timestamp' | 'plain';
+export interface Unit { kind: Kind; suffix: string }
+
+const UNITS: Partial<Record<UnitName, Unit>> = {
+  bytes: { kind: 'bytes', suffix: '' },
+  'bytes/s': { kind: 'bytes', suffix: '/s' },
+  seconds: { kind: 'seconds', suffix: '' },
+  cores: { kind: 'cores', suffix: '' },
+  ratio: { kind: 'ratio', suffix: '' },
+  celsius: { kind: 'plain', suffix: ' °C' },
+  timestamp: { kind: 'timestamp', suffix: '' },
+  '1/s': { kind: 'plain', suffix: '/s' },
+};
+
+export const unitOf = (unit: UnitName | null | undefined): Unit => UNITS[unit ?? 'none'] ?? { kind: 'plain', suffix: '' };
+
+/** A value with its unit; `null` is "not measured" and never zero. */
+export function quantityText(value: number | null | undefined, unit: Unit): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return ABSENT;
+  switch (unit.kind) {
+    case 'bytes': return bytesText(value) + unit.suffix;
+    case 'seconds': return secondsText(value);
+    case 'ratio': return `${significant(value * 100)} %${unit.suffix}`;
+    case 'cores': return significant(value, 4);
+    case 'timestamp': return exactText(value * 1000, 'utc');
+    case 'plain': return siText(value) + unit.suffix;
+  }
+}
+
+/** What to write once, in a heading or on an axis. */
+export function unitTitle(unit: Unit): string {
+  const names: Record<Kind, string> = { bytes: 'bytes', seconds: 'time', ratio: '%', cores: 'cores', timestamp: 'UTC', plain: '' };
+  return (names[unit.kind] + unit.suffix).trim();
+}
+
+export const countText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : value.toLocaleString('en-US');
+
+export const coresText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : significant(value);
+
+const MIB = 1024 * 1024;
+export const mebibytesText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : significant(value / MIB, value < MIB ? 2 : 1);
+
+export const gibibytesText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : significant(value / MIB / 1024, 2);
+
+export const rateText = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : `${siText(value)}/s`;
+
+export const bytesOrAbsent = (value: number | null | undefined): string =>
+  value === null || value === undefined ? ABSENT : bytesText(value);
+
+export const percentText = (part: number | null | undefined, whole: number | null | undefined): string =>
+  part === null || part === undefined || !whole ? ABSENT : `${significant((part / whole) * 100, 1)} %`;

@@ -1,0 +1,50 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Point, RangeAnswer } from '../api/types';
+import { align, answerCsv, mergeAnswers, mergePoints, seriesNames, statsOf } from './series';
+
+function answer(series: Record<string, Point[]>, others: RangeAnswer['others'] = null): RangeAnswer {
+  return {
+    metric: 'm', unit: 'none', function: 'value', step_ms: 10, resolution: '10s', from_ms: 0, to_ms: 100, provisional_from_ms: null,
+    total_series: 1, others,
+    series: Object.entries(series).map(([pod, points]) => ({ labels: { pod }, points, stats: statsOf(points) })),
+  };
+}
+
+describe('series', () => {
+  it('puts series on one axis', () => {
+    expect(align([[[0, 1], [10, 2]], [[10, 5], [20, 6]]], 10)).toEqual({ times: [0, 0.01, 0.02], columns: [[1, 2, null], [null, 5, 6]] });
+  });
+
+  it('breaks the line where every series has a hole', () => {
+    expect(align([[[0, 1], [50, 2]]], 10)).toEqual({ times: [0, 0.01, 0.05], columns: [[1, null, 2]] });
+  });
+
+  it('replaces provisional points and drops what left the range', () => {
+    expect(mergePoints([[0, 1], [10, 2], [20, 3]], [[20, 4], [30, 5]], 10)).toEqual([[10, 2], [20, 4], [30, 5]]);
+    expect(mergePoints([[0, 1]], [], 0)).toEqual([[0, 1]]);
+  });
+
+  it('keeps series that the tail does not have and adds new ones', () => {
+    const merged = mergeAnswers(answer({ a: [[0, 1], [10, 1]], b: [[0, 9]] }), answer({ a: [[10, 2]], c: [[10, 7]] }), 0);
+    expect(merged.series.map((series) => [series.labels.pod, series.points])).toEqual([
+      ['a', [[0, 1], [10, 2]]], ['b', [[0, 9]]], ['c', [[10, 7]]],
+    ]);
+    expect(mergeAnswers(answer({ b: [[0, 9]] }), answer({}), 5).series).toEqual([]);
+  });
+
+  it('names series by the labels on which they differ', () => {
+    expect(seriesNames([{ pod: 'a', ns: 'x' }, { pod: 'b', ns: 'x' }])).toEqual(['a', 'b']);
+    expect(seriesNames([{ pod: 'a', ns: 'x' }])).toEqual(['x']);
+    expect(seriesNames([{}])).toEqual(['(no label)']);
+  });
+
+  it('computes statistics over measured points only', () => {
+    expect(statsOf([[0, null], [1, 2], [2, 4]])).toEqual({ last: 4, min: 2, max: 4, avg: 3 });
+    expect(statsOf([[0, null]]).avg).toBeNull();
+  });
+
+  it('writes CSV with quoted names', () => {
+    expect(answerCsv(answer({ 'a,b': [[0, 1]] }))).toBe('time,"pod=a,b"\n1970-01-01T00:00:00.000Z,1\n');
+  });
+});
