@@ -5,7 +5,7 @@ use crate::load::Shape;
 mod apps;
 mod plan;
 
-pub use apps::{APPS, find};
+pub use apps::{APPS, TRAINER};
 pub use plan::{KEPT_RUNS, Plan, Planned};
 
 /// One application as its team describes it.

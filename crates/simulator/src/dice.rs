@@ -17,6 +17,11 @@ impl Dice {
         Self(mix(seed ^ hash(key.as_ref())))
     }
 
+    /// A stream of its own.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         mix(self.0)

@@ -87,7 +87,7 @@ pub fn push_float(out: &mut String, value: f64) {
     let text = format!("{value:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if exponent < -4 || exponent >= 6 {
+    if !(-4..6).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         let _ = write!(out, "{mantissa}e{sign}{:02}", exponent.abs());
     } else {
@@ -135,8 +135,7 @@ mod tests {
         page.family("up", "Whether it is.", Type::Gauge);
         page.row("up", &[], 1.0, None);
         page.row("up", &[&label("job", "a\"b"), "", &label("x", "y")], 0.0, Some(Timestamp::from_secs(1)));
-        let expected =
-            "# HELP up Whether it is.\n# TYPE up gauge\nup 1\nup{job=\"a\\\"b\",x=\"y\"} 0 1000\n";
+        let expected = "# HELP up Whether it is.\n# TYPE up gauge\nup 1\nup{job=\"a\\\"b\",x=\"y\"} 0 1000\n";
         assert_eq!(page.finish(), expected);
     }
 

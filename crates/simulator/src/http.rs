@@ -13,6 +13,7 @@ use crate::shared::Shared;
 mod control;
 mod discovery;
 mod list;
+mod logs;
 mod nodes;
 mod path;
 mod present;
@@ -85,7 +86,7 @@ async fn answer(
         Target::Object { resource, namespace, name } => {
             list::get(server, *resource, (namespace, name), form(resource.is_new_event))
         }
-        Target::Log { .. } => StatusCode::NOT_FOUND.into_response(),
+        Target::Log { namespace, name } => logs::logs(server, (namespace, name), parameters),
         Target::Kubelet { node, path } => nodes::kubelet(server, node, path).await,
     }
 }

@@ -103,8 +103,7 @@ impl Curve {
 
     /// Integral of [`Self::value`] from the origin.
     pub fn integral(&self, at: Moment) -> f64 {
-        let wave =
-            |w: &Wave| w.amplitude / w.omega * (w.phase.cos() - (w.omega * at.0 + w.phase).cos());
+        let wave = |w: &Wave| w.amplitude / w.omega * (w.phase.cos() - (w.omega * at.0 + w.phase).cos());
         at.0 + self.waves.iter().map(wave).sum::<f64>()
     }
 }

@@ -19,14 +19,14 @@ use crate::json::{self, Object};
 use crate::store::Kind;
 
 pub use batch::{cron_job, job, job_labels};
-pub use cluster::{config_map, lease, namespace, node_lease, resource_quota};
+pub use cluster::{config_map, namespace, node_lease, resource_quota};
 pub use event::{EventView, event};
 pub use network::{endpoint_slice, ingress, service};
 pub use node::{SIMULATED, node};
 pub use pod::pod;
 pub use scaling::{autoscaler, budget};
 pub use storage::{claim, volume};
-pub use workload::{daemon_set, deployment, replica_set, stateful_set};
+pub use workload::{PROGRESS_DEADLINE, daemon_set, deployment, replica_set, stateful_set};
 
 /// `metadata` of an object; what is empty is left out.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::http;
+use crate::scenario::{Scenario, ScenarioError};
 use crate::shared::Shared;
 use crate::world::{Founding, World};
 
@@ -25,6 +26,8 @@ pub struct Simulator {
 pub enum BuildError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
     #[error("listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -52,6 +55,7 @@ impl Simulator {
     /// Those of [`Self::build`].
     pub async fn build_with(config: &Config, clock: Clock) -> Result<Self, BuildError> {
         config.check()?;
+        let scenario = Scenario::load(config.scenario.as_deref())?;
         let founding = Founding {
             seed: config.seed,
             pods: config.pods,
@@ -59,7 +63,8 @@ impl Simulator {
             log_rate: config.log_rate,
             start: clock.now(),
         };
-        let world = sentinel_runtime::spawn_blocking("found", move || World::found(&founding)).await;
+        let mut world = sentinel_runtime::spawn_blocking("found", move || World::found(&founding)).await;
+        world.play(&scenario)?;
         let listen = |source| BuildError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

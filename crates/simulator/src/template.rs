@@ -8,8 +8,8 @@ use crate::dice::{self, Dice};
 
 mod spec;
 
-pub use spec::{TOKEN_PATH, cpu_text, memory_text};
 use spec::{NAME_MARK, NODE_MARK, TARGET_MARK, TOKEN_MARK};
+pub use spec::{TOKEN_PATH, cpu_text, memory_text};
 
 /// How the program of this version behaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -173,7 +173,7 @@ impl ContainerSpec {
             name: app.name,
             image_id: image_id(&image),
             image,
-            cpu_request: if is_large { 64_000 } else { app.cpu.request },
+            cpu_request: if is_large { 512_000 } else { app.cpu.request },
             cpu_limit: if is_large { 0 } else { app.cpu.limit },
             memory_request: app.memory.request * MIB,
             memory_limit: app.memory.limit * MIB,
@@ -211,8 +211,7 @@ impl Qos {
                 && c.cpu_request == c.cpu_limit
                 && c.memory_request == c.memory_limit
         };
-        let has_any =
-            |c: &ContainerSpec| c.cpu_request + c.cpu_limit + c.memory_request + c.memory_limit > 0;
+        let has_any = |c: &ContainerSpec| c.cpu_request + c.cpu_limit + c.memory_request + c.memory_limit > 0;
         if containers.iter().all(is_full) {
             Self::Guaranteed
         } else if containers.iter().any(has_any) {

@@ -10,19 +10,36 @@ use crate::load::{Moment, Origin};
 use crate::store::{Key, Store};
 
 mod agenda;
+mod autoscaler;
+mod daemon_set;
+mod deployment;
+mod endpoints;
 mod events;
+mod exits;
+mod faults;
+mod images;
+mod jobs;
+mod kubelet;
+mod life;
+mod log_source;
 mod node;
+mod node_health;
 mod pod;
 mod pods;
 mod publish;
+mod reconcile;
 mod scheduler;
 mod start;
+mod stateful_set;
+mod stop;
 mod usage;
 mod workload;
 
 use agenda::Agenda;
 pub use agenda::{Action, PodStep};
 pub use events::{Reporter, Subject};
+pub use faults::{FaultKind, FaultSpec, ObjectName, Truth};
+pub use log_source::{LogError, LogRequest};
 pub use node::{Fit, Health, Node, NodeSize, Taint};
 pub use pod::{
     Condition, Conditions, Container, Deletion, Leak, Note, Owner, Phase, Pod, Sandbox, State, Terminated,
@@ -59,6 +76,7 @@ pub struct World {
     agenda: Agenda,
     dice: Dice,
     events: events::EventBook,
+    faults: faults::FaultBook,
     next_pod: u32,
 }
 
@@ -106,11 +124,22 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Pod(pod, PodStep::Schedule) => self.schedule(pod),
-            Action::Renew(node) => self.publish_lease(node),
+            Action::Pod(pod, step) => self.step_pod(pod, step),
+            Action::Reconcile(workload) => self.reconcile(workload),
+            Action::Deadline(workload) => self.check_deadline(workload),
+            Action::RunJob(workload) => self.run_job(workload),
+            Action::CountJob(workload, job) => self.count_job(workload, job),
+            Action::Autoscale(workload) => self.autoscale(workload),
+            Action::Renew(node) => self.renew_lease(node),
+            Action::Heartbeat(node) => self.heartbeat(node),
+            Action::NoticeLost(node) => self.notice_lost(node),
+            Action::Evict(node) => self.evict(node),
             Action::ExpireEvents => self.expire_events(),
-            _ => {}
+            Action::Live(habit) => self.live(habit),
+            Action::StartFault(fault) => self.start_fault(fault),
+            Action::StepFault(fault) => self.step_fault(fault),
+            Action::EndFault(fault) => self.end_fault(fault),
+            Action::NextFault => self.next_fault(),
         }
     }
 }
-

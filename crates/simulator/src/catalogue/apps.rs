@@ -4,11 +4,6 @@ use super::AppKind::{CronJob, DaemonSet, Deployment, StatefulSet};
 use super::{App, Cpu, Extras, LogStyle, Memory};
 use crate::load::Shape;
 
-/// An application called `name`, if there is one.
-pub fn find(name: &str) -> Option<&'static App> {
-    APPS.iter().find(|app| app.name == name)
-}
-
 const NO_EXTRAS: Extras =
     Extras { scales_to: 0, has_budget: false, host: "", has_sidecar: false, is_system: false };
 const SYSTEM: Extras = Extras { is_system: true, ..NO_EXTRAS };
@@ -64,6 +59,22 @@ const DATABASE: App = App {
     memory: memory(512, 1_024, 480.0),
     requests: 9.0,
     extras: BUDGET,
+    ..SERVICE
+};
+
+/// A training job that somebody sizes for another cluster.
+pub static TRAINER: App = App {
+    namespace: "analytics",
+    name: "trainer",
+    kind: Deployment(1),
+    image: "registry.example.com/analytics/trainer",
+    version: "0.4.0",
+    port: 0,
+    team: "data",
+    tier: "batch",
+    log: LogStyle::Python,
+    shape: Shape::Level,
+    memory: memory(64, 0, 60.0),
     ..SERVICE
 };
 

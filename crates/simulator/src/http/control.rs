@@ -5,13 +5,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
 use sentinel_model::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Server;
 use crate::chaos::Rule;
 use crate::config::is_speed;
 use crate::store::Kind;
+use crate::world::{FaultKind, FaultSpec, Truth, World};
 
 /// What the simulation is.
 #[derive(Debug, Serialize)]
@@ -33,6 +34,20 @@ struct Speed {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct FaultOrder {
+    kind: FaultKind,
+    millis: i64,
+    #[serde(default)]
+    target: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultId {
+    id: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Step {
     millis: i64,
 }
@@ -50,6 +65,8 @@ enum WatchCommand {
 pub fn router() -> Router<Server> {
     Router::new()
         .route("/simulator", get(overview))
+        .route("/simulator/truth", get(truth))
+        .route("/simulator/faults", post(add_fault))
         .route("/simulator/speed", post(set_speed))
         .route("/simulator/step", post(step))
         .route("/simulator/compact", post(compact))
@@ -78,6 +95,23 @@ async fn set_speed(State(server): State<Server>, Json(Speed { speed }): Json<Spe
     overview(State(server)).await.into_response()
 }
 
+/// What is really wrong, and was.
+async fn truth(State(server): State<Server>) -> Json<Vec<Truth>> {
+    Json(server.shared.with(|world| world.truth()))
+}
+
+/// Starts a fault now.
+async fn add_fault(State(server): State<Server>, Json(order): Json<FaultOrder>) -> Response {
+    let planned = server.shared.with(|world| {
+        let at = world.now();
+        world.plan_fault(FaultSpec { kind: order.kind, at, millis: order.millis, target: order.target })
+    });
+    match planned {
+        Ok(id) => Json(FaultId { id }).into_response(),
+        Err(error) => refuse(&error.to_string()),
+    }
+}
+
 /// Moves stepped time forward.
 async fn step(State(server): State<Server>, Json(Step { millis }): Json<Step>) -> Response {
     if !server.shared.clock.is_stepped() || millis < 0 {
@@ -90,7 +124,7 @@ async fn step(State(server): State<Server>, Json(Step { millis }): Json<Step>) -
 
 /// Forgets all changes and open lists, so that watches and continued lists expire.
 async fn compact(State(server): State<Server>) -> Response {
-    server.shared.with(|world| world.compact());
+    server.shared.with(World::compact);
     server.snapshots.drop_all();
     StatusCode::NO_CONTENT.into_response()
 }

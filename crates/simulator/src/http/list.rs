@@ -69,9 +69,8 @@ fn page(
         None => 0,
         Some(text) => text.parse().map_err(|_| Status::invalid_version(text))?,
     };
-    let (version, mut objects) = server
-        .shared
-        .with(|world| (world.store().version(), world.store().list(resource.kind, namespace)));
+    let (version, mut objects) =
+        server.shared.with(|world| (world.store().version(), world.store().list(resource.kind, namespace)));
     if asked > version {
         return Err(Status::too_large_version(asked, version));
     }
@@ -87,7 +86,8 @@ fn page(
 /// Both selectors of a request.
 pub fn requirements(parameters: &Parameters) -> Result<Requirements, Status> {
     let text = |name: &str| parameters.get(name).map_or("", String::as_str);
-    Requirements::parse(text("labelSelector"), text("fieldSelector")).map_err(|error| Status::selector(&error))
+    Requirements::parse(text("labelSelector"), text("fieldSelector"))
+        .map_err(|error| Status::selector(&error))
 }
 
 fn render(resource: Resource, page: &Page, form: Form) -> Body {
@@ -103,7 +103,8 @@ fn render(resource: Resource, page: &Page, form: Form) -> Body {
             }
         });
     });
-    let mut body = String::with_capacity(page.objects.iter().map(|object| object.body.len()).sum::<usize>() + 256);
+    let mut body =
+        String::with_capacity(page.objects.iter().map(|object| object.body.len()).sum::<usize>() + 256);
     body.push_str(head.trim_end_matches('}'));
     body.push_str("},\"items\":[");
     for (place, object) in page.objects.iter().enumerate() {

@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn finds_nothing_where_there_is_nothing() {
-        for path in ["/", "/api/v2", "/api/v1/secrets", "/apis/apps/v1/pods", "/api/v1/pods/a", "/kubelet/x"] {
+        for path in ["/", "/api/v2", "/api/v1/secrets", "/apis/apps/v1/pods", "/api/v1/pods/a", "/kubelet/x"]
+        {
             assert_eq!(parse(path), None, "{path}");
         }
     }

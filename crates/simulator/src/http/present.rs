@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn items_of_lists_go_without_their_type() {
-        let item = Form::Whole.present_item(r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}"#);
+        let item =
+            Form::Whole.present_item(r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}"#);
         assert_eq!(item, r#"{"metadata":{"name":"a"},"spec":{}}"#);
     }
 

@@ -88,11 +88,9 @@ impl Status {
                 "TooManyRequests",
                 "the server has received too many requests and has asked us to try again later",
             ),
-            503 => Self::new(
-                503,
-                "ServiceUnavailable",
-                "the server is currently unable to handle the request",
-            ),
+            503 => {
+                Self::new(503, "ServiceUnavailable", "the server is currently unable to handle the request")
+            }
             504 => Self::new(
                 504,
                 "Timeout",

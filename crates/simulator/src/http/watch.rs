@@ -202,8 +202,8 @@ impl Watcher {
         if self.namespace.as_ref().is_some_and(|namespace| *namespace != object.key.namespace) {
             return;
         }
-        let is_selected = change.kind != ChangeKind::Deleted
-            && self.requirements.select(&object.key, &object.traits);
+        let is_selected =
+            change.kind != ChangeKind::Deleted && self.requirements.select(&object.key, &object.traits);
         let was_selected =
             change.before.as_ref().is_some_and(|before| self.requirements.select(&object.key, before));
         match (was_selected, is_selected) {

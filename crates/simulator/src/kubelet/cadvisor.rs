@@ -80,14 +80,8 @@ fn write_rows(page: &mut Page, family: &Family, group: &Group) {
         Shown::Faults => {
             for (fault, scale) in [("pgfault", 1.0), ("pgmajfault", 0.0)] {
                 for scope in ["container", "hierarchy"] {
-                    let labels = [
-                        container,
-                        &label("failure_type", fault),
-                        id,
-                        name,
-                        pod,
-                        &label("scope", scope),
-                    ];
+                    let labels =
+                        [container, &label("failure_type", fault), id, name, pod, &label("scope", scope)];
                     row(&labels, value * scale);
                 }
             }
@@ -103,9 +97,7 @@ impl Group {
     fn shows(&self, shown: Shown) -> bool {
         match shown {
             Shown::All | Shown::Cpu | Shown::Faults => true,
-            Shown::Quota => {
-                self.cpu_limit > 0 && matches!(self.kind, GroupKind::Pod | GroupKind::Container)
-            }
+            Shown::Quota => self.cpu_limit > 0 && matches!(self.kind, GroupKind::Pod | GroupKind::Container),
             Shown::Network => {
                 matches!(self.kind, GroupKind::Root | GroupKind::Sandbox { has_network: true })
             }
@@ -200,7 +192,13 @@ fn sandbox_group(node: &NodeUse, pod: &PodUse, path: &str) -> Group {
         order: ("", id.clone()),
         at: pod.sandbox_at,
         reading: Reading { cpu_seconds: 0.019306855, ..Reading::default() },
-        memory: MemoryUse { working_set: 208_896.0, usage: 208_896.0, rss: 40_960.0, cache: 0.0, max_usage: 3_522_560.0 },
+        memory: MemoryUse {
+            working_set: 208_896.0,
+            usage: 208_896.0,
+            rss: 40_960.0,
+            cache: 0.0,
+            max_usage: 3_522_560.0,
+        },
         created: pod.sandbox_since,
         started: pod.sandbox_since,
         cpu_request: 2,
@@ -230,7 +228,12 @@ fn container_group(node: &NodeUse, pod: &PodUse, container: &ContainerUse, path:
     }
 }
 
-fn labels(container: &str, id: &str, (image, name): (&str, &str), (namespace, pod): (&str, &str)) -> [String; 4] {
+fn labels(
+    container: &str,
+    id: &str,
+    (image, name): (&str, &str),
+    (namespace, pod): (&str, &str),
+) -> [String; 4] {
     let pair = |a: (&str, &str), b: (&str, &str)| format!("{},{}", label(a.0, a.1), label(b.0, b.1));
     [
         label("container", container),

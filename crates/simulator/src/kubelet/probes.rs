@@ -6,7 +6,11 @@ use crate::world::{NodeUse, PodUse, VolumeUse};
 pub fn probes(node: &NodeUse) -> String {
     let mut page = Page::default();
     let name = "prober_probe_total";
-    page.family(name, "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.", Type::Counter);
+    page.family(
+        name,
+        "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.",
+        Type::Counter,
+    );
     for pod in &node.pods {
         for container in &pod.containers {
             let seconds = node.now.millis_since(container.started) as f64 / 1_000.0;
@@ -34,7 +38,12 @@ pub fn kubelet(node: &NodeUse) -> String {
         page.row(name, labels, value, None);
     };
     let running: usize = node.pods.iter().map(|pod| pod.containers.len()).sum();
-    gauge("kubelet_node_name", "[ALPHA] The node's name. The count is always 1.", &[&label("node", &node.name)], 1.0);
+    gauge(
+        "kubelet_node_name",
+        "[ALPHA] The node's name. The count is always 1.",
+        &[&label("node", &node.name)],
+        1.0,
+    );
     gauge(
         "kubelet_running_containers",
         "[ALPHA] Number of containers currently running",
@@ -51,8 +60,11 @@ pub fn kubelet(node: &NodeUse) -> String {
     page.finish()
 }
 
+/// One number about a volume.
+type Value = fn(&VolumeUse) -> f64;
+
 fn write_volumes(page: &mut Page, node: &NodeUse) {
-    let values: [(&str, &str, fn(&VolumeUse) -> f64); 6] = [
+    let values: [(&str, &str, Value); 6] = [
         ("available_bytes", "Number of available bytes in the volume", |v| v.capacity - v.used),
         ("capacity_bytes", "Capacity in bytes of the volume", |v| v.capacity),
         ("inodes", "Maximum number of inodes in the volume", |v| (v.capacity / 16_384.0).floor()),

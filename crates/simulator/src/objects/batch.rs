@@ -144,7 +144,8 @@ pub fn cron_job(workload: &Workload, version: u64) -> String {
             let mut active = workload.jobs.iter().filter(is_active).peekable();
             if active.peek().is_some() {
                 status.array("active", |array| {
-                    active.for_each(|job| array.object(|reference| write_reference(reference, workload, job)));
+                    active
+                        .for_each(|job| array.object(|reference| write_reference(reference, workload, job)));
                 });
             }
             if let Some(at) = workload.last_run {

@@ -30,16 +30,11 @@ pub fn node_lease(node: &Node, version: u64) -> String {
         owner: Some(OwnerRef { kind: Kind::Node, name: &node.name, uid: node.uid, is_controller: false }),
         ..Meta::default()
     };
-    lease(&meta, (&node.name, 40), node.renewed)
-}
-
-/// `holder` with the seconds that its lease lasts.
-pub fn lease(meta: &Meta<'_>, (holder, seconds): (&str, i64), renewed: Timestamp) -> String {
-    whole(Kind::Lease, meta, |object| {
+    whole(Kind::Lease, &meta, |object| {
         object.object("spec", |spec| {
-            spec.text("holderIdentity", holder);
-            spec.number("leaseDurationSeconds", seconds);
-            spec.micro_time("renewTime", renewed);
+            spec.text("holderIdentity", &node.name);
+            spec.number("leaseDurationSeconds", 40);
+            spec.micro_time("renewTime", node.renewed);
         });
     })
 }

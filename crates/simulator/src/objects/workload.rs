@@ -94,7 +94,7 @@ pub fn replica_set(workload: &Workload, revision: &Revision, version: u64) -> St
     let mut labels = super::pairs(&revision.template.labels);
     labels.push(("pod-template-hash", hash));
     labels.sort_unstable();
-    let surge = (workload.replicas + 3) / 4;
+    let surge = workload.replicas.div_ceil(4);
     let mut annotations = vec![
         ("deployment.kubernetes.io/desired-replicas", workload.replicas.to_string()),
         ("deployment.kubernetes.io/max-replicas", (workload.replicas + surge).to_string()),

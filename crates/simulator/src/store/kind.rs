@@ -139,9 +139,7 @@ impl Kind {
             Self::PodDisruptionBudget => {
                 r#","spec":{},"status":{"disruptionsAllowed":0,"currentHealthy":0,"desiredHealthy":0,"expectedPods":0}"#
             }
-            Self::Namespace | Self::PersistentVolume | Self::ResourceQuota => {
-                r#","spec":{},"status":{}"#
-            }
+            Self::Namespace | Self::PersistentVolume | Self::ResourceQuota => r#","spec":{},"status":{}"#,
             Self::PersistentVolumeClaim => r#","spec":{"resources":{}},"status":{}"#,
         }
     }
@@ -165,12 +163,9 @@ impl Kind {
             Self::Deployment => names("Deployment", apps, "deployments", &["deploy"]),
             Self::ReplicaSet => names("ReplicaSet", apps, "replicasets", &["rs"]),
             Self::StatefulSet => names("StatefulSet", apps, "statefulsets", &["sts"]),
-            Self::HorizontalPodAutoscaler => names(
-                "HorizontalPodAutoscaler",
-                ("autoscaling", "v2"),
-                "horizontalpodautoscalers",
-                &["hpa"],
-            ),
+            Self::HorizontalPodAutoscaler => {
+                names("HorizontalPodAutoscaler", ("autoscaling", "v2"), "horizontalpodautoscalers", &["hpa"])
+            }
             Self::CronJob => names("CronJob", batch, "cronjobs", &["cj"]),
             Self::Job => names("Job", batch, "jobs", &[]),
             Self::Lease => names("Lease", ("coordination.k8s.io", "v1"), "leases", &[]),

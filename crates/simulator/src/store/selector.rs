@@ -141,8 +141,7 @@ fn label_requirement(text: &str) -> Result<(String, Op), SelectorError> {
 }
 
 fn field_requirement(text: &str) -> Result<(String, Op), SelectorError> {
-    let (name, op) =
-        equality(text).ok_or_else(|| SelectorError::Field { requirement: text.to_owned() })?;
+    let (name, op) = equality(text).ok_or_else(|| SelectorError::Field { requirement: text.to_owned() })?;
     if !FIELDS.contains(&name) {
         return Err(SelectorError::UnknownField { field: name.to_owned() });
     }
@@ -185,7 +184,9 @@ mod tests {
 
     #[test]
     fn understands_fields() {
-        for yes in ["spec.nodeName=node-1", "metadata.name=cart-0,metadata.namespace=shop", "status.phase!=Failed"] {
+        for yes in
+            ["spec.nodeName=node-1", "metadata.name=cart-0,metadata.namespace=shop", "status.phase!=Failed"]
+        {
             assert!(selects("", yes), "{yes}");
         }
         for no in ["spec.nodeName=node-2", "metadata.name!=cart-0"] {
@@ -198,10 +199,7 @@ mod tests {
         for labels in ["a b", "=x", "a in x", "a,(b", "!"] {
             assert!(Requirements::parse(labels, "").is_err(), "{labels}");
         }
-        assert!(matches!(
-            Requirements::parse("", "spec.color=red"),
-            Err(SelectorError::UnknownField { .. })
-        ));
+        assert!(matches!(Requirements::parse("", "spec.color=red"), Err(SelectorError::UnknownField { .. })));
         assert!(matches!(Requirements::parse("", "status.phase"), Err(SelectorError::Field { .. })));
     }
 }

@@ -128,7 +128,13 @@ impl Template {
         }
     }
 
-    fn write_container(&self, c: &mut Object<'_>, container: &ContainerSpec, version: &Version, is_pod: bool) {
+    fn write_container(
+        &self,
+        c: &mut Object<'_>,
+        container: &ContainerSpec,
+        version: &Version,
+        is_pod: bool,
+    ) {
         c.text("name", container.name);
         c.text("image", &container.image);
         if self.app.port != 0 && !container.is_sidecar {

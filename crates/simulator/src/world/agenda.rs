@@ -5,8 +5,7 @@ use std::collections::BinaryHeap;
 
 use sentinel_model::Timestamp;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Habit { Release, Hiccup }
+use super::life::Habit;
 use super::{NodeId, PodId, WorkloadId};
 
 /// One thing that happens.
@@ -25,6 +24,8 @@ pub enum Action {
     Heartbeat(NodeId),
     /// The control plane finds that a node's lease is old.
     NoticeLost(NodeId),
+    /// Pods of a node that stayed lost are given up.
+    Evict(NodeId),
     ExpireEvents,
     Live(Habit),
     StartFault(usize),
@@ -42,20 +43,58 @@ pub enum PodStep {
     Accept,
     MakeSandbox,
     /// Pulls what is missing, then starts.
-    Prepare { container: u8 },
-    Pulled { container: u8 },
-    PullFails { container: u8 },
-    ShowPullBackOff { container: u8 },
-    Start { container: u8 },
-    Probe { container: u8, instance: u32 },
-    Started { container: u8, instance: u32 },
-    Ready { container: u8, instance: u32 },
-    Exit { container: u8, instance: u32, exit_code: i32 },
-    ShowBackOff { container: u8, instance: u32 },
-    RepeatBackOff { container: u8, instance: u32 },
-    Restart { container: u8, instance: u32 },
-    FailReadiness { container: u8, instance: u32 },
-    OutOfMemory { container: u8, instance: u32 },
+    Prepare {
+        container: u8,
+    },
+    Pulled {
+        container: u8,
+    },
+    PullFails {
+        container: u8,
+    },
+    ShowPullBackOff {
+        container: u8,
+    },
+    Start {
+        container: u8,
+    },
+    Probe {
+        container: u8,
+        instance: u32,
+    },
+    Started {
+        container: u8,
+        instance: u32,
+    },
+    Ready {
+        container: u8,
+        instance: u32,
+    },
+    Exit {
+        container: u8,
+        instance: u32,
+        exit_code: i32,
+    },
+    ShowBackOff {
+        container: u8,
+        instance: u32,
+    },
+    RepeatBackOff {
+        container: u8,
+        instance: u32,
+    },
+    Restart {
+        container: u8,
+        instance: u32,
+    },
+    FailReadiness {
+        container: u8,
+        instance: u32,
+    },
+    OutOfMemory {
+        container: u8,
+        instance: u32,
+    },
     LoseSandbox,
     Stop,
     Gone,

@@ -80,8 +80,7 @@ impl World {
                 let nanos = now.as_millis() * 1_000_000 + dice.whole(0, 1_000_000);
                 let name = format!("{}.{nanos:016x}", occurrence.subject.name);
                 let key = Key::new(occurrence.subject.event_namespace(), name);
-                let entry =
-                    Entry { key, uid: dice.uid(), first: now, last: now, count: 1, occurrence };
+                let entry = Entry { key, uid: dice.uid(), first: now, last: now, count: 1, occurrence };
                 self.events.entries.insert(identity, entry);
             }
         }

@@ -9,6 +9,9 @@ use crate::time::{MINUTE, SECOND};
 /// The control plane waits so long for a heartbeat.
 pub const GRACE: i64 = 40 * SECOND;
 
+/// Pods tolerate a lost node so long.
+const TOLERATION: i64 = 5 * MINUTE;
+
 /// A kubelet renews its node's lease so often.
 const RENEWAL: i64 = 10_250;
 
@@ -60,6 +63,7 @@ impl World {
             self.publish_node(id);
         }
         self.record_node(id, (Reporter::controller("node-controller"), "NodeNotReady"));
+        self.after(TOLERATION, Action::Evict(id));
         let pods: Vec<_> = self.nodes[usize::from(id.0)].pods.iter().copied().collect();
         for pod_id in pods {
             let Some(pod) = self.pods.get_mut(&pod_id) else { continue };
@@ -77,6 +81,26 @@ impl World {
                 message: "Node is not ready".to_owned(),
             });
             self.plan_reconcile(workload);
+        }
+    }
+
+    /// The taint manager gives up the pods of a node that is lost for too long.
+    pub(super) fn evict(&mut self, id: NodeId) {
+        let node = &self.nodes[usize::from(id.0)];
+        let is_over = self.now.millis_since(node.since) >= TOLERATION;
+        if node.health != Health::Lost || !is_over {
+            return;
+        }
+        let pods: Vec<_> = node.pods.iter().copied().collect();
+        for pod_id in pods {
+            let Some(pod) = self.pods.get(&pod_id) else { continue };
+            if pod.template.is_daemon() || pod.deletion.is_some() {
+                continue;
+            }
+            let message = format!("Marking for deletion Pod {}/{}", pod.key.namespace, pod.key.name);
+            let subject = Subject::pod(pod);
+            self.record_about(subject, ("taint-eviction-controller", "TaintManagerEviction", message));
+            self.delete_pod(pod_id);
         }
     }
 
@@ -99,7 +123,9 @@ impl World {
         self.publish_node(id);
         let node = &self.nodes[usize::from(id.0)];
         let reporter = Reporter::kubelet(node);
-        for reason in ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"] {
+        for reason in
+            ["NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID", "NodeReady"]
+        {
             self.record_node(id, (reporter.clone(), reason));
         }
         self.revive_pods(id);

@@ -37,12 +37,16 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     pub containers: Vec<Container>,
     pub deletion: Option<Deletion>,
+    /// Its containers were told to stop.
+    pub is_stopping: bool,
     pub sandbox: Option<Sandbox>,
     /// A finished pod of a Job keeps its finalizer until the Job has counted it.
     pub is_uncounted: bool,
     /// Use of containers that are gone, for the totals of the pod's control group.
     pub retired: Reading,
     pub trouble: Trouble,
+    /// What it suffered from, since when; its past log lines depend on it.
+    pub troubles: Vec<(Timestamp, Trouble)>,
 }
 
 /// The controller of a pod.
@@ -167,6 +171,9 @@ pub enum Trouble {
     Unready,
 }
 
+/// Troubles that a pod remembers: more than a log is kept for.
+const MAX_TROUBLES: usize = 32;
+
 impl Pod {
     pub fn is_ready(&self) -> bool {
         self.conditions.is_ready.as_ref().is_some_and(|condition| condition.is_true)
@@ -181,7 +188,16 @@ impl Pod {
         self.deletion.is_none() && !self.is_finished()
     }
 
-    /// What its control group used since it was made.
+    /// From now on it suffers from something else, or from nothing.
+    pub fn set_trouble(&mut self, trouble: Trouble, now: Timestamp) {
+        self.trouble = trouble;
+        self.troubles.push((now, trouble));
+        if self.troubles.len() > MAX_TROUBLES {
+            self.troubles.remove(0);
+        }
+    }
+
+    /// The container's entry in the template.
     pub fn spec_of(&self, container: usize) -> &crate::template::ContainerSpec {
         &self.template.containers[container]
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Action, Conditions, Container, NodeId, Owner, Phase, Pod, PodId, PodStep, Trouble, World, WorkloadId,
+    Action, Conditions, Container, NodeId, Owner, Phase, Pod, PodId, PodStep, Trouble, WorkloadId, World,
 };
 use crate::dice::Dice;
 use crate::meter::Reading;
@@ -57,9 +57,11 @@ impl World {
             conditions: Conditions::default(),
             started: None,
             deletion: None,
+            is_stopping: false,
             sandbox: None,
             retired: Reading::default(),
             trouble: Trouble::None,
+            troubles: Vec::new(),
         };
         self.pods.insert(id, pod);
         self.names.insert(key, id);

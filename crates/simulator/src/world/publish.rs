@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NodeId, PodId, World, WorkloadId};
+use super::{NodeId, PodId, WorkloadId, World};
 use crate::objects;
 use crate::store::{Key, Kind, Traits};
 

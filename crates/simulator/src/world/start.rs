@@ -9,7 +9,7 @@ use sentinel_model::Timestamp;
 use super::agenda::Agenda;
 use super::{
     Autoscaler, Availability, Budget, Node, NodeId, NodeSize, Progress, ProgressState, Revision, Service,
-    Status, Volume, Workload, WorkloadId, World, events,
+    Status, Volume, Workload, WorkloadId, World, events, faults,
 };
 use crate::catalogue::{App, AppKind, Plan, Planned};
 use crate::dice::Dice;
@@ -19,6 +19,7 @@ use crate::store::{Key, Kind, Store, Traits};
 use crate::template::{MIB, Template, Version};
 use crate::time::{DAY, HOUR, MINUTE};
 
+mod habits;
 mod past;
 
 /// What a cluster is founded with.
@@ -58,6 +59,7 @@ impl World {
             agenda: Agenda::default(),
             dice,
             events: events::EventBook::default(),
+            faults: faults::FaultBook::default(),
             next_pod: 0,
         };
         world.found_nodes(&plan, founding);
@@ -67,6 +69,7 @@ impl World {
         }
         world.found_pods();
         world.publish_everything();
+        world.plan_habits();
         world.advance_to(founding.start);
         world
     }
@@ -125,7 +128,14 @@ impl World {
         let uid = Dice::keyed(self.seed ^ 0x434d, format!("{namespace}/{name}")).uid();
         let key = Key::new(namespace, name);
         self.store.put(Kind::ConfigMap, key, Traits::default(), |version| {
-            objects::config_map(&Meta { name, namespace, uid: Some(uid), version, created, ..Meta::default() })
+            objects::config_map(&Meta {
+                name,
+                namespace,
+                uid: Some(uid),
+                version,
+                created,
+                ..Meta::default()
+            })
         });
     }
 
@@ -187,6 +197,7 @@ impl World {
             autoscaler: (app.extras.scales_to > 0).then(|| Autoscaler::new(app, replicas, dice)),
             budget: (app.extras.has_budget && replicas > 1).then(|| Budget::new(newest, dice)),
             volumes: Vec::new(),
+            ailments: Vec::new(),
             is_deleted: false,
             is_dirty: false,
         }
@@ -273,7 +284,13 @@ impl World {
 }
 
 impl Revision {
-    pub fn new(app: &'static App, version: Version, number: u32, created: Timestamp, dice: &mut Dice) -> Self {
+    pub fn new(
+        app: &'static App,
+        version: Version,
+        number: u32,
+        created: Timestamp,
+        dice: &mut Dice,
+    ) -> Self {
         let template = Arc::new(Template::new(app, &version));
         Self {
             name: Arc::from(format!("{}-{}", app.name, template.hash)),

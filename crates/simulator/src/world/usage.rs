@@ -272,14 +272,15 @@ impl World {
         let moment = self.moment(at);
         let key = meter_key(pod, place, container.instance);
         let warmth = 1.0 - 0.4 * (-age / 200.0).exp();
-        let demand = container.meter.as_ref().map_or(1.0, |meter: &Meter| meter.demand(&workload.curve, moment));
+        let demand =
+            container.meter.as_ref().map_or(1.0, |meter: &Meter| meter.demand(&workload.curve, moment));
         let period = 70.0 + (key % 170) as f64;
         let saw = (moment.0 / period).fract() - 0.5;
         let swing = if app.log == LogStyle::Java { 0.09 } else { 0.02 };
         let shape = warmth * (1.0 + 0.05 * (demand - 1.0) + swing * saw);
-        let leaked = container
-            .leak
-            .map_or(0.0, |leak| leak.bytes_per_second * (at.millis_since(leak.since) as f64 / 1_000.0).max(0.0));
+        let leaked = container.leak.map_or(0.0, |leak| {
+            leak.bytes_per_second * (at.millis_since(leak.since) as f64 / 1_000.0).max(0.0)
+        });
         MemoryUse::from_working_set(mean * shape + leaked, spec.memory_limit as f64)
     }
 
@@ -362,7 +363,7 @@ impl World {
 
     /// Keeps what a pod used in the totals of its node, when it is gone.
     pub(super) fn retire_pod(&mut self, id: PodId) {
-        let Some(pod) = self.pods.get(&id) else { return };
+        let Some(pod) = self.pods.get(&id).filter(|pod| pod.sandbox.is_some()) else { return };
         let Some(node) = pod.node else { return };
         let workload = &self.workloads[pod.workload.0 as usize];
         let at = self.moment(self.now);

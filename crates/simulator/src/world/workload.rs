@@ -42,6 +42,8 @@ pub struct Workload {
     pub autoscaler: Option<Autoscaler>,
     pub budget: Option<Budget>,
     pub volumes: Vec<Volume>,
+    /// Share of its callers' requests that fail, since when.
+    pub ailments: Vec<(Timestamp, f64)>,
     pub is_deleted: bool,
     /// A reconciliation is planned already.
     pub is_dirty: bool,
@@ -62,7 +64,6 @@ pub struct Revision {
     pub generation: i64,
     pub replicas: u32,
     pub status: Status,
-
 }
 
 /// Counts of pods, as they are in the status of the object last written.
@@ -117,9 +118,13 @@ pub struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobPhase {
     New,
-    Active { is_ready: bool },
+    Active {
+        is_ready: bool,
+    },
     /// Its pod has finished and is being counted.
-    Counting { is_success: bool },
+    Counting {
+        is_success: bool,
+    },
     Complete,
     Failed,
 }
@@ -198,10 +203,6 @@ impl Workload {
     /// Never: a workload is made with its first revision and keeps at least one.
     pub fn current(&self) -> &Revision {
         self.revisions.last().expect("a workload has at least one revision")
-    }
-
-    pub fn revision_of(&self, pod_owner: Uid) -> Option<&Revision> {
-        self.revisions.iter().find(|revision| revision.uid == pod_owner)
     }
 }
 
