@@ -5,6 +5,7 @@
 use bytes::{Buf, BufMut as _};
 use fjall::{Database, Keyspace, OwnedWriteBatch, PersistMode};
 use sentinel_model::Topic;
+use sentinel_runtime::clock;
 
 use super::segment::{Segment, State, Stats};
 use super::storage;
@@ -12,6 +13,8 @@ use crate::BusError;
 
 const KEYSPACE: &str = "catalog";
 const PARTITIONS: &[u8] = b"partitions";
+/// When the log was last opened. Nobody reads it; writing it settles the sequence numbers.
+const OPENED: &[u8] = b"opened";
 const HEADS: u8 = b'h';
 const SEGMENT: u8 = b's';
 
@@ -29,8 +32,14 @@ pub(super) struct Entry {
 }
 
 impl Catalog {
+    /// Must be opened before anything else of the database.
     pub fn open(database: &Database) -> Result<Self, BusError> {
-        Ok(Self { rows: database.keyspace(KEYSPACE, storage::options)? })
+        let catalog = Self { rows: database.keyspace(KEYSPACE, storage::options)? };
+        storage::skip_sequence_numbers(database);
+        let mut batch = database.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&catalog.rows, OPENED, clock::now_millis().to_le_bytes());
+        batch.commit()?;
+        Ok(catalog)
     }
 
     pub const fn keyspace(&self) -> &Keyspace {
