@@ -7,6 +7,7 @@ mod events;
 mod json;
 mod kind;
 mod kubelet;
+mod logs;
 mod objects;
 mod owners;
 mod quantity;

@@ -13,9 +13,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+pub(super) use location::is_link_local;
 pub(crate) use location::{ConnectError, Location};
 pub(super) use request::{Accept, Bounds, CallError, fetch, message_of, next_chunk, open};
-pub(super) use location::is_link_local;
 
 use super::KubernetesConfig;
 

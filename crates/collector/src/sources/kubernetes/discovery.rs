@@ -18,8 +18,12 @@ const MAX_PATH: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// `http://10.0.0.7:9090/metrics`.
-    Granted { url: String },
-    Refused { reason: &'static str },
+    Granted {
+        url: String,
+    },
+    Refused {
+        reason: &'static str,
+    },
 }
 
 /// Reads `prometheus.io/scrape`, `port`, `path` and `scheme`; `None` when the pod asks for nothing (or
@@ -29,7 +33,8 @@ pub(crate) fn wish(pod: &Value) -> Option<Wish> {
         let annotations = pod.get("metadata")?.get("annotations")?;
         annotations.get(format!("prometheus.io/{name}"))?.as_str()
     };
-    let is_running = text(pod, "status.phase") == "Running" && text(pod, "metadata.deletionTimestamp").is_empty();
+    let is_running =
+        text(pod, "status.phase") == "Running" && text(pod, "metadata.deletionTimestamp").is_empty();
     if annotation("scrape") != Some("true") || !is_running {
         return None;
     }

@@ -255,7 +255,11 @@ impl View {
     fn collect<T>(&self, kind: Kind, pick: impl Fn(&Facts) -> Option<T>) -> Vec<T> {
         let inner = self.inner.read();
         let shelf = inner.kinds.get(&kind);
-        shelf.into_iter().flat_map(|shelf| shelf.objects.values()).filter_map(|entry| pick(&entry.facts)).collect()
+        shelf
+            .into_iter()
+            .flat_map(|shelf| shelf.objects.values())
+            .filter_map(|entry| pick(&entry.facts))
+            .collect()
     }
 
     fn holds(&self, kind: Kind, uid: &str) -> bool {
@@ -297,7 +301,12 @@ impl Inner {
         }
         let is_workload = matches!(
             kind,
-            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::CronJob | Kind::Job | Kind::ReplicaSet
+            Kind::Deployment
+                | Kind::StatefulSet
+                | Kind::DaemonSet
+                | Kind::CronJob
+                | Kind::Job
+                | Kind::ReplicaSet
         );
         is_workload.then_some(WorkloadRef { kind: about.kind, name: about.name })
     }

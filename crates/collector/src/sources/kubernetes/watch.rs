@@ -48,12 +48,16 @@ enum End {
     /// As agreed, or so that it looks like it.
     Closed,
     /// The server does not know the version any more.
-    Gone { message: String },
+    Gone {
+        message: String,
+    },
     /// Nothing was heard for longer than the server may be silent.
     Stalled,
     Failed(CallError),
     /// What came is not a list or a watch.
-    Nonsense { message: String },
+    Nonsense {
+        message: String,
+    },
     /// Nobody takes changes any more.
     Unwanted,
 }
@@ -139,7 +143,11 @@ impl Watch {
         if lasted >= self.context.config.backoff_limit {
             self.backoff.reset();
         }
-        self.context.metrics.watch_restarts.get_or_create(&Restart { kind: self.kind.as_str(), reason }).inc();
+        self.context
+            .metrics
+            .watch_restarts
+            .get_or_create(&Restart { kind: self.kind.as_str(), reason })
+            .inc();
         // A watch that ends as agreed, or merely fell silent, is continued at once.
         let is_regular = match &end {
             End::Closed => lasted >= self.context.config.backoff_first,

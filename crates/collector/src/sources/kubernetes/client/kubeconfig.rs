@@ -53,11 +53,8 @@ fn selected(kubeconfig: &Kubeconfig) -> Result<(&Cluster, Option<&AuthInfo>), Co
     let Some(user) = context.user.as_deref().filter(|user| !user.is_empty()) else {
         return Ok((cluster, None));
     };
-    let user = kubeconfig
-        .auth_infos
-        .iter()
-        .find(|named| named.name == user)
-        .ok_or_else(|| unknown("user", user))?;
+    let user =
+        kubeconfig.auth_infos.iter().find(|named| named.name == user).ok_or_else(|| unknown("user", user))?;
     Ok((cluster, user.auth_info.as_ref()))
 }
 

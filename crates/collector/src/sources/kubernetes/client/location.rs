@@ -183,8 +183,7 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, ConnectError> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject as _;
 
-    let pem =
-        std::fs::read(path).map_err(|source| ConnectError::Read { path: path.to_owned(), source })?;
+    let pem = std::fs::read(path).map_err(|source| ConnectError::Read { path: path.to_owned(), source })?;
     let certificates: Vec<Vec<u8>> =
         CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).map(|der| der.to_vec()).collect();
     if certificates.is_empty() {

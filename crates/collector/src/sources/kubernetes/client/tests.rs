@@ -51,7 +51,13 @@ fn misses_a_cluster_only_when_one_is_demanded() {
 
 #[test]
 fn sends_credentials_only_where_they_are_safe() {
-    for url in ["https://10.0.0.1:6443", "http://127.0.0.1:80", "http://localhost:1", "http://[::1]:1", "https://a/b"] {
+    for url in [
+        "https://10.0.0.1:6443",
+        "http://127.0.0.1:80",
+        "http://localhost:1",
+        "http://[::1]:1",
+        "https://a/b",
+    ] {
         assert!(check_url(url).is_ok(), "{url}");
     }
     for url in [

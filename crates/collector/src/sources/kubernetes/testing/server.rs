@@ -111,7 +111,8 @@ async fn serve(mut stream: TcpStream, script: impl FnOnce(&Asked) -> Reply) -> s
         .unwrap_or_default()
         .to_owned();
     let reply = script(&Asked { target, authorization });
-    let mut answer = format!("HTTP/1.1 {} X\r\nconnection: close\r\ntransfer-encoding: chunked\r\n", reply.status);
+    let mut answer =
+        format!("HTTP/1.1 {} X\r\nconnection: close\r\ntransfer-encoding: chunked\r\n", reply.status);
     for (name, value) in &reply.headers {
         answer.push_str(&format!("{name}: {value}\r\n"));
     }

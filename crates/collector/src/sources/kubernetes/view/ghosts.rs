@@ -55,12 +55,7 @@ impl Ghosts {
     }
 
     /// Those of a kind that was just listed in whole and that are not in the view: they are deleted now.
-    pub(in super::super) fn exorcise(
-        &mut self,
-        kind: Kind,
-        view: &View,
-        now: Timestamp,
-    ) -> Vec<ObjectState> {
+    pub(in super::super) fn exorcise(&mut self, kind: Kind, view: &View, now: Timestamp) -> Vec<ObjectState> {
         let mut gone = Vec::new();
         self.states.retain(|(of, uid), state| {
             if *of == kind && !view.holds(kind, uid) {

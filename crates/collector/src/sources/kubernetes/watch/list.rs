@@ -69,8 +69,8 @@ impl Watch {
                     _ => End::Failed(error),
                 }
             })?;
-            let page: Page<'_> =
-                serde_json::from_slice(&body).map_err(|error| End::Nonsense { message: error.to_string() })?;
+            let page: Page<'_> = serde_json::from_slice(&body)
+                .map_err(|error| End::Nonsense { message: error.to_string() })?;
             for item in page.items.unwrap_or_default() {
                 match serde_json::from_str(item.get()) {
                     Ok(object) => self.give(Change::Seen(object)).await?,

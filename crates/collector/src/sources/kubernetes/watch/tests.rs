@@ -188,7 +188,8 @@ async fn skips_and_counts_what_it_cannot_read() {
     let list = json!({"metadata": {"resourceVersion": "5"}, "items": [{"metadata": {"name": "a"}}, 7]});
     let good = json!({"type": "ADDED", "object": object("b", 6)});
     let lines = format!("{{broken\n\n{{\"type\": \"DANCED\"}}\n\u{0}\n{good}\n");
-    let mut watched = watch(config(), vec![Reply::ok(list.to_string())], vec![Reply::ok(lines).then_hang()]).await;
+    let mut watched =
+        watch(config(), vec![Reply::ok(list.to_string())], vec![Reply::ok(lines).then_hang()]).await;
     assert_eq!(watched.next(5).await, "[ +a +? ] +b");
     let rejected = |reason| {
         let door = crate::metrics::Rejection { door: "object", reason };
