@@ -1,6 +1,7 @@
 //! Logs: JSON in a cluster, text on a terminal.
 
 use std::io::IsTerminal as _;
+use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -11,7 +12,8 @@ use tracing_subscriber::fmt::time::UtcTime;
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     pub format: LogFormat,
-    /// Directives as `tracing-subscriber` reads them, such as `info` or `info,sentinel_collector=debug`.
+    /// `info` and the like for our own crates (libraries then log warnings), or directives as
+    /// `tracing-subscriber` reads them, such as `info,sentinel_collector=debug`.
     pub level: String,
 }
 
@@ -39,12 +41,17 @@ impl Default for LogConfig {
     }
 }
 
+fn directives(level: &str) -> String {
+    let is_level = tracing::level_filters::LevelFilter::from_str(level).is_ok();
+    if is_level { format!("warn,sentinel={level}") } else { level.to_owned() }
+}
+
 /// Installs the subscriber. Logs go to standard error; standard output is for answers.
 ///
 /// # Errors
 /// A level that cannot be read, or a second call.
 pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(&config.level)
+    let filter = EnvFilter::try_new(directives(&config.level))
         .map_err(|source| TelemetryError::Level { level: config.level.clone(), source })?;
     let is_terminal = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt()

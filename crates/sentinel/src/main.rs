@@ -1,1 +1,27 @@
-fn main() {}
+//! `sentinel`: every role of Sentinel Mesh in one binary.
+
+mod cli;
+mod commands;
+mod compose;
+mod config;
+mod dashboard;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+/// Scrapes and windows make many short-lived allocations; this allocator gives their memory back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Two TLS providers in one program panic at the first connection unless one is chosen here.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match commands::run(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

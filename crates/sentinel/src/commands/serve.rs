@@ -1,0 +1,108 @@
+//! `sentinel run`, `demo` and `replay`: roles until somebody asks to stop.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use sentinel_runtime::telemetry;
+use tokio::signal::unix::{SignalKind, signal};
+use toml::Value;
+use tracing::info;
+
+use crate::cli::{Common, DemoArgs, ReplayArgs, Role, RunArgs};
+use crate::compose::{self, Input, Running};
+use crate::config::{self, Config, Flags};
+
+pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let mut flags = Flags::common(&args.common);
+    flags
+        .set("collector.kubernetes.kubeconfig", args.kubeconfig.as_deref().map(text))
+        .set("collector.kubernetes.context", args.context.clone())
+        .set("collector.kubernetes.log_namespaces", list(&args.log_namespaces, Clone::clone))
+        .set(
+            "collector.scrape",
+            list(&args.scrape, |url| toml::Table::from_iter([("url".to_owned(), Value::from(url.as_str()))])),
+        );
+    serve(&config::load(&args.common, flags, "run")?, &args.common.roles, Input::Real)
+}
+
+pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
+    let mut flags = Flags::common(&args.common);
+    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    flags
+        .set("simulator.pods", args.pods.map(number))
+        .set("simulator.nodes", args.nodes.map(number))
+        .set("simulator.seed", args.seed.map(|seed| i64::try_from(seed).unwrap_or(i64::MAX)))
+        .set("simulator.speed", args.speed)
+        .set("simulator.scenario", args.scenario.as_deref().map(text));
+    if args.common.cluster.is_none() {
+        flags.set("cluster", Some("demo"));
+    }
+    serve(&config::load(&args.common, flags, "demo")?, &args.common.roles, Input::Simulated)
+}
+
+pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
+    let mut flags = Flags::common(&args.common);
+    flags
+        .set("collector.replay.folder", Some(text(&args.recording)))
+        .set("collector.replay.speed", Some(args.speed))
+        .set("collector.replay.exit", Some(args.exit));
+    serve(&config::load(&args.common, flags, "replay")?, &args.common.roles, Input::Replayed)
+}
+
+fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Nothing when the flag was not given, so that the file's list stays.
+fn list<V: Into<Value>>(given: &[String], value: impl Fn(&String) -> V) -> Option<Value> {
+    (!given.is_empty()).then(|| Value::Array(given.iter().map(|text| value(text).into()).collect()))
+}
+
+fn serve(config: &Config, roles: &[Role], input: Input) -> anyhow::Result<ExitCode> {
+    telemetry::init(&config.log)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let Running { stages, address, .. } = compose::start(config, roles, input).await?;
+        announce(roles, input, address)?;
+        stages.run(stop_requested()?, config.drain_deadline).await.context("stopped by itself")
+    })?;
+    info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announce(roles: &[Role], input: Input, address: SocketAddr) -> anyhow::Result<()> {
+    if !roles.is_empty() && !roles.contains(&Role::Api) {
+        return super::print(&format!("Health and metrics: http://{address}")).map(|_| ());
+    }
+    let what = match input {
+        Input::Real => "",
+        Input::Simulated => " (simulated cluster)",
+        Input::Replayed => " (replayed recording)",
+    };
+    super::print(&format!("Dashboard{what}: http://{address}")).map(|_| ())
+}
+
+/// Resolves on Ctrl-C and on SIGTERM; a second one ends the process at once.
+fn stop_requested() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        info!("stopping; once more to stop at once");
+        drop(sentinel_runtime::spawn("second-signal", async move {
+            interrupt.recv().await;
+            std::process::exit(130);
+        }));
+    })
+}
+
+/// Used by `doctor` too.
+pub fn common_config(common: &Common) -> anyhow::Result<Config> {
+    config::load(common, Flags::common(common), "run")
+}

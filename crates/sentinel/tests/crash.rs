@@ -1,0 +1,299 @@
+//! Kills the whole pipeline with SIGKILL at random moments under load, then recounts: what the
+//! collector had acknowledged against what the stores hold.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use sentinel_bus::{Bus, Follower, PollLimit, Start};
+use sentinel_metric_store::{RangeQuery, TimeRange};
+use sentinel_model::{Field, Resolution, Selector, Timestamp, Topic};
+use sentinel_proto::{DecodeError, MetricDecoder};
+use sentinel_runtime::{Health, Registry};
+
+/// Series of each scrape.
+const N_SERIES: u64 = 25;
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A scrape target on which every sample has a value that no other sample has.
+struct Target {
+    url: String,
+    n_scrapes: Arc<AtomicU64>,
+}
+
+impl Target {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/metrics", listener.local_addr().expect("an address"));
+        let n_scrapes = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&n_scrapes);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let counter = Arc::clone(&counter);
+                std::thread::spawn(move || while serve_one(&stream, &counter).is_some() {});
+            }
+        });
+        Self { url, n_scrapes }
+    }
+
+    fn n_scrapes(&self) -> u64 {
+        self.n_scrapes.load(Ordering::SeqCst)
+    }
+
+    fn wait_for(&self, n_scrapes: u64) {
+        let began = Instant::now();
+        while self.n_scrapes() < n_scrapes {
+            assert!(began.elapsed() < DEADLINE, "the target was not scraped in time");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Answers one request on a kept-alive connection.
+fn serve_one(mut stream: &TcpStream, counter: &AtomicU64) -> Option<()> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        request.push(byte[0]);
+    }
+    let scrape = counter.fetch_add(1, Ordering::SeqCst);
+    let mut body = String::from("# TYPE crash_sample gauge\n");
+    for series in 0..N_SERIES {
+        body.push_str(&format!("crash_sample{{series=\"{series}\"}} {}\n", scrape * N_SERIES + series));
+    }
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body.as_bytes()).ok()
+}
+
+/// One life of the process.
+struct Life {
+    child: Child,
+    url: String,
+}
+
+impl Life {
+    fn start(config: &Path, data_dir: &Path) -> Self {
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(data_dir.join("log")).expect("a log");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sentinel"))
+            .args(["run", "--listen", "127.0.0.1:0"])
+            .arg("--config")
+            .arg(config)
+            .arg("--data-dir")
+            .arg(data_dir)
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("read its output");
+        let at = line
+            .find("http://")
+            .unwrap_or_else(|| panic!("no address, see {}", data_dir.join("log").display()));
+        Self { child, url: line[at..].trim().to_owned() }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().expect("kill it");
+        self.child.wait().expect("it is dead");
+    }
+
+    fn metrics(&self) -> String {
+        let address = self.url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(address).expect("connect");
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("ask");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+
+    /// Value of one of its own metrics without labels.
+    fn metric(&self, name: &str) -> f64 {
+        let metrics = self.metrics();
+        let line =
+            metrics.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+    }
+}
+
+fn write_config(folder: &Path, target: &Target) -> PathBuf {
+    let path = folder.join("sentinel.toml");
+    let text = format!(
+        "[collector]\nid = \"crash\"\nscrape_interval = \"50ms\"\nscrape_timeout = \"2s\"\nself_metrics = false\n\
+         [collector.kubernetes]\nenabled = \"never\"\n\
+         [[collector.scrape]]\nurl = \"{}\"\n\
+         [processor]\nallowed_lateness = \"2s\"\ncommit_interval = \"200ms\"\n",
+        target.url
+    );
+    std::fs::write(&path, text).expect("write the configuration");
+    path
+}
+
+/// Samples by series and time, as they lie on the bus: what was acknowledged.
+async fn acknowledged(bus: &dyn Bus) -> BTreeMap<(String, i64), f64> {
+    let mut samples = BTreeMap::new();
+    let mut follower = bus.follow(Topic::Metrics, Start::Earliest).await.expect("follow the topic");
+    let mut decoders: BTreeMap<u32, (MetricDecoder, BTreeMap<u32, String>)> = BTreeMap::new();
+    while let Some(records) = next(&mut *follower).await {
+        for record in records {
+            let (decoder, names) = decoders.entry(record.position.at.partition).or_default();
+            let batch = match decoder.decode(&record.record.value) {
+                Ok(batch) => batch,
+                Err(DecodeError::Duplicate { .. }) => continue,
+                Err(error) => panic!("a frame on the bus cannot be read: {error}"),
+            };
+            for (reference, series) in batch.defined {
+                names.insert(reference.0, series.labels.to_string());
+            }
+            for point in batch.points {
+                let name = &names[&point.series.0];
+                if name.starts_with("crash_sample{") {
+                    samples.insert((name.clone(), point.timestamp.as_millis()), point.value);
+                }
+            }
+        }
+    }
+    samples
+}
+
+async fn next(follower: &mut dyn Follower) -> Option<Vec<sentinel_bus::Delivered>> {
+    let limit = PollLimit { max_records: 1_000, max_bytes: 1 << 20, wait: Duration::from_millis(200) };
+    let records = follower.poll(limit).await.expect("read the topic");
+    (!records.is_empty() || !follower.is_caught_up()).then_some(records)
+}
+
+/// Count, sum, smallest, largest and last sample of each window, computed in the plainest way.
+fn windows(samples: &BTreeMap<(String, i64), f64>, width_ms: i64) -> BTreeMap<(String, i64), [f64; 5]> {
+    let mut windows: BTreeMap<(String, i64), [f64; 5]> = BTreeMap::new();
+    for ((series, at), value) in samples {
+        let window = windows.entry((series.clone(), at - at.rem_euclid(width_ms))).or_insert([
+            0.0,
+            0.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            0.0,
+        ]);
+        let [count, sum, min, max, _] = *window;
+        *window = [count + 1.0, sum + value, min.min(*value), max.max(*value), *value];
+    }
+    windows
+}
+
+async fn stored(
+    reader: &dyn sentinel_metric_store::MetricReader,
+    resolution: Resolution,
+) -> BTreeMap<(String, i64), [f64; 5]> {
+    let mut windows: BTreeMap<(String, i64), [f64; 5]> = BTreeMap::new();
+    for (index, field) in
+        [Field::Count, Field::Sum, Field::Min, Field::Max, Field::Last].into_iter().enumerate()
+    {
+        let query = RangeQuery {
+            selector: Selector::metric("crash_sample"),
+            range: TimeRange { start: Timestamp::from_millis(0), end: Timestamp::from_millis(i64::MAX / 4) },
+            resolution,
+            field,
+            max_series: 1_000,
+            max_points: 10_000_000,
+        };
+        for series in reader.range(&query).await.expect("a range") {
+            for (at, value) in series.points {
+                let key = (series.series.labels.to_string(), at.as_millis());
+                windows.entry(key).or_insert([f64::NAN; 5])[index] = value;
+            }
+        }
+    }
+    windows
+}
+
+#[test]
+fn a_crash_at_any_moment_loses_nothing_and_counts_nothing_twice() {
+    let rounds: u64 = sentinel_runtime::config::variable("SENTINEL_CRASH_ROUNDS")
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(20);
+    let seed: u64 =
+        sentinel_runtime::config::variable("SENTINEL_CRASH_SEED").and_then(|n| n.parse().ok()).unwrap_or(1);
+    println!("seed {seed}, {rounds} rounds");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let target = Target::start();
+    let config = write_config(folder.path(), &target);
+    for round in 0..rounds {
+        let life = Life::start(&config, folder.path());
+        target.wait_for(target.n_scrapes() + dice.random_range(0..40));
+        life.kill();
+        if round % 20 == 19 {
+            println!("{} of {rounds} kills, {} scrapes served", round + 1, target.n_scrapes());
+        }
+    }
+    finish(&config, folder.path(), &target);
+    recount(folder.path());
+}
+
+/// A last life in which every window of the earlier ones closes and reaches the store.
+fn finish(config: &Path, data_dir: &Path, target: &Target) {
+    let mut life = Life::start(config, data_dir);
+    let n_before = target.n_scrapes();
+    let began = Instant::now();
+    // Two minutes closed and stored: that of the last crash is among them.
+    while life.metric("sentinel_processor_stored_windows_total") < 3.0 * N_SERIES as f64
+        || target.n_scrapes() < n_before + 1_400
+    {
+        assert!(began.elapsed() < DEADLINE + DEADLINE, "no windows reached the store");
+        std::thread::yield_now();
+    }
+    let stop =
+        Command::new("kill").args(["-TERM", &life.child.id().to_string()]).status().expect("send SIGTERM");
+    assert!(stop.success());
+    assert!(life.child.wait().expect("it stops").success(), "see {}", data_dir.join("log").display());
+}
+
+fn recount(data_dir: &Path) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (health, mut registry) = (Health::default(), Registry::default());
+        let bus = sentinel_bus::open(&sentinel_bus::Config::default(), data_dir, &health, &mut registry)
+            .expect("open the bus");
+        let store = sentinel_metric_store::open(
+            &sentinel_metric_store::Config::default(),
+            &data_dir.join("metrics"),
+            &health,
+            &mut registry,
+        )
+        .expect("open the store");
+        let samples = acknowledged(&*bus).await;
+        let mut values: Vec<u64> = samples.values().map(|value| *value as u64).collect();
+        values.sort_unstable();
+        let n_values = values.len();
+        values.dedup();
+        assert_eq!(values.len(), n_values, "a sample was acknowledged twice");
+        for resolution in [Resolution::TenSeconds, Resolution::OneMinute] {
+            let found = stored(&*store.reader, resolution).await;
+            let mut expected = windows(&samples, resolution.as_millis());
+            let newest = found.keys().map(|(_, at)| *at).max().expect("closed windows");
+            expected.retain(|(_, at), _| *at <= newest);
+            println!(
+                "{} windows of {} agree over {} samples",
+                found.len(),
+                resolution.as_str(),
+                samples.len()
+            );
+            assert_eq!(found, expected, "windows of {}", resolution.as_str());
+        }
+    });
+}
