@@ -12,7 +12,7 @@ const PATHS: Record<string, string> = {
   nodes: '/nodes',
   events: '/events?range=1h',
   explorer: '/explorer',
-  'explorer-chart': '/explorer?metric=pod_cpu_usage_seconds_total&by=workload&aggregate=sum&range=1h',
+  'explorer-chart': '/explorer?match=pod_cpu_usage_seconds_total&by=workload&aggregate=sum&range=1h',
   logs: '/logs',
   pipeline: '/pipeline',
 };

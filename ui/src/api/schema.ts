@@ -484,7 +484,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Workloads that no other workload owns. */
+        /** Workloads that no other workload made. */
         get: operations["list_workloads"];
         put?: never;
         post?: never;
@@ -1439,10 +1439,15 @@ export interface operations {
     list_clusters: {
         parameters: {
             query?: {
+                /** @description Only this cluster. */
+                cluster?: string;
                 /** @description Rows of a page. */
                 limit?: number;
+                /** @description Only these namespaces; may be repeated. */
+                namespace?: string[];
                 /** @description `next_page_token` of the page before. */
                 page_token?: string;
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -1450,7 +1455,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Clusters by name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1486,7 +1491,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Newest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1518,7 +1523,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description The dead letter */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1551,7 +1556,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The answer. */
+            /** @description What was published again */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1605,7 +1610,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Events in order of time */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1659,7 +1664,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Most frequent first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1709,7 +1714,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Counts by bucket */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1761,7 +1766,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Log lines in order of time */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1813,7 +1818,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Most frequent first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1861,7 +1866,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Counts by bucket */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1896,7 +1901,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Metrics by name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1932,7 +1937,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Names of labels */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1971,7 +1976,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Values, sorted */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2008,7 +2013,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Series in order of their labels */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2045,7 +2050,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Series in order of their labels */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2084,7 +2089,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Namespaces by cluster and name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2123,7 +2128,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Nodes by cluster and name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2156,7 +2161,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description The node */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2191,13 +2196,14 @@ export interface operations {
             };
             header?: never;
             path: {
+                /** @description As in manifests: `Service` */
                 kind: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Objects by cluster, namespace and name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2232,7 +2238,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description The object */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2266,7 +2272,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Everything at a glance */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,7 +2301,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Stages in the order of the data */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2341,7 +2347,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Pods by cluster, namespace and name */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2375,7 +2381,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description The pod */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2418,7 +2424,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Lines, oldest first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2464,7 +2470,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Largest values first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2514,7 +2520,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description Largest averages first */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2543,7 +2549,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description This server */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2585,7 +2591,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description By cluster, namespace, name and kind */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2620,7 +2626,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description The workload */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2649,7 +2655,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The answer. */
+            /** @description A ticket that works once */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { matcherText, oneOf, parseMatcher, scopeMatchers, selectorText } from './selector';
+import { matcherText, oneOf, parseMatcher, parseSelector, scopeMatchers, selectorText } from './selector';
 
 describe('selector', () => {
   it('reads back what it writes', () => {
@@ -23,5 +23,12 @@ describe('selector', () => {
   it('turns the scope into matchers', () => {
     expect(selectorText('up', [])).toBe('up');
     expect(selectorText('up', scopeMatchers('c1', ['a', 'b']))).toBe('up{cluster="c1",namespace=~"a|b"}');
+  });
+
+  it('reads a whole selector back', () => {
+    const matchers = [{ label: 'pod', op: '=~' as const, value: 'a{1,2}|"b"' }, { label: 'ns', op: '!=' as const, value: 'x,y' }];
+    expect(parseSelector(selectorText('up', matchers))).toEqual({ name: 'up', matchers });
+    expect(parseSelector('up')).toEqual({ name: 'up', matchers: [] });
+    expect(parseSelector('not a selector')).toEqual({ name: '', matchers: [] });
   });
 });

@@ -38,3 +38,17 @@ export function scopeMatchers(cluster: string | null, namespaces: readonly strin
   if (namespaces.length > 1) matchers.push({ label: 'namespace', op: '=~', value: oneOf(namespaces) });
   return matchers;
 }
+
+const MATCHER = /\s*([A-Za-z_][A-Za-z0-9_.]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*(,|$)/gy;
+
+/** Reads `name{label="value",…}` back; what cannot be read is left out. */
+export function parseSelector(text: string): Selector {
+  const [, name = '', inner = ''] = /^\s*([A-Za-z_:][A-Za-z0-9_:.]*)?\s*(?:\{(.*)\})?\s*$/s.exec(text) ?? [];
+  const matchers: Matcher[] = [];
+  MATCHER.lastIndex = 0;
+  for (let found = MATCHER.exec(inner); found; found = MATCHER.exec(inner)) {
+    const matcher = parseMatcher(`${found[1] ?? ''}${found[2] ?? ''}"${found[3] ?? ''}"`);
+    if (matcher) matchers.push(matcher);
+  }
+  return { name, matchers };
+}

@@ -1,0 +1,14 @@
+import { describe, expect, it } from 'vitest';
+
+import { detailText, detailTitle } from './stage';
+
+describe('stage', () => {
+  it('writes a detail by the unit in its name', () => {
+    expect(detailTitle('n_failed_targets')).toBe('Failed targets');
+    expect(detailTitle('disk_bytes')).toBe('Disk');
+    expect(detailText('disk_bytes', 2048)).toBe('2 KiB');
+    expect(detailText('fsync_p99_seconds', 0.004)).toBe('4 ms');
+    expect(detailText('requests_per_s', 2.5)).toBe('2.50/s');
+    expect(detailText('n_series', 14_820)).toBe('14,820');
+  });
+});

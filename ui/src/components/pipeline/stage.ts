@@ -1,0 +1,14 @@
+// How the details of a stage are named and written: the last word of a key says its unit.
+import { bytesText, countText, secondsText, significant } from '../../composables/quantity';
+
+export function detailTitle(key: string): string {
+  const words = key.replace(/^n_/, '').replace(/_(bytes|seconds|total)$/, '').replace(/_per_s$/, '').split('_').join(' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+export function detailText(key: string, value: number): string {
+  if (key.endsWith('_bytes')) return bytesText(value);
+  if (key.endsWith('_seconds') || key.endsWith('_s') && !key.endsWith('_per_s')) return secondsText(value);
+  if (key.endsWith('_per_s')) return `${significant(value)}/s`;
+  return Number.isInteger(value) ? countText(value) : significant(value);
+}
