@@ -1,0 +1,146 @@
+//! The data's own path: stages, topics and dead letters.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Time;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageId {
+    Collector,
+    Bus,
+    Processor,
+    MetricStore,
+    LogStore,
+    Api,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStatus {
+    Ok,
+    Degraded,
+    Failed,
+}
+
+/// One stage. A number that this stage does not have, or that has not arrived yet, is `null`.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Stage {
+    pub id: StageId,
+    pub title: String,
+    pub status: StageStatus,
+    pub reason: String,
+    /// Samples, messages, windows, documents or requests a second, over the last minute.
+    pub rate_per_s: Option<f64>,
+    /// What `rate_per_s` counts.
+    pub rate_of: String,
+    pub bytes_per_s: Option<f64>,
+    /// Messages that wait to be read by the slowest group.
+    pub lag_records: Option<u64>,
+    /// How far event time trails the clock.
+    pub lag_seconds: Option<f64>,
+    /// Refused or thrown away on purpose, since the start.
+    pub dropped_total: Option<u64>,
+    /// Missing by sequence number, since the start.
+    pub loss_total: Option<u64>,
+    /// Seen twice and counted once, since the start.
+    pub duplicates_total: Option<u64>,
+    pub newest_age_s: Option<f64>,
+    /// More numbers by name.
+    pub details: BTreeMap<String, f64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct GroupLag {
+    pub name: String,
+    pub lag: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct TopicRow {
+    pub name: String,
+    pub n_partitions: u32,
+    /// Messages between the first one kept and the end.
+    pub n_records: u64,
+    pub bytes: Option<u64>,
+    pub published_per_s: Option<f64>,
+    pub groups: Vec<GroupLag>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+pub struct DeadLetterCounts {
+    pub total: u64,
+    pub by_reason: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ComponentStateDto {
+    Starting,
+    Ready,
+    Degraded,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ComponentDto {
+    pub state: ComponentStateDto,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Pipeline {
+    pub generated_at: Time,
+    pub stages: Vec<Stage>,
+    pub topics: Vec<TopicRow>,
+    pub dead_letters: DeadLetterCounts,
+    /// Health of this process' parts, as on `/ready`.
+    pub components: BTreeMap<String, ComponentDto>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DeadLetterRow {
+    /// `partition-offset` on the topic of dead letters.
+    #[schema(example = "0-42")]
+    pub id: String,
+    /// Where the record came from.
+    pub topic: String,
+    pub partition: u32,
+    pub offset: u64,
+    pub reason: String,
+    pub detail: String,
+    pub observed: Time,
+    pub role: String,
+    /// Size of the record's value.
+    pub bytes: usize,
+    /// Its first bytes, with what is not text escaped.
+    pub preview: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct DeadLetterDetail {
+    #[serde(flatten)]
+    pub row: DeadLetterRow,
+    pub key: String,
+    pub value_base64: String,
+}
+
+/// Which dead letters to publish again: by id, or all with one reason.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayRequest {
+    #[serde(default)]
+    pub ids: Option<Vec<String>>,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct ReplayAnswer {
+    pub n_replayed: usize,
+    /// Ids that are not there any more, or whose topic does not take records back.
+    pub skipped: Vec<String>,
+}

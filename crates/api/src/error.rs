@@ -1,0 +1,252 @@
+//! What a request can fail with, and the one place that chooses status codes and words for it.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use sentinel_bus::BusError;
+use sentinel_cache::CacheError;
+use sentinel_log_store::LogStoreError;
+use sentinel_metric_store::MetricStoreError;
+
+use crate::dto::Problem;
+
+/// Longest `detail` of an answer: replies to bad input stay below 1 KiB.
+const MAX_DETAIL_CHARS: usize = 400;
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("{field} {message}")]
+    Parameter { field: String, message: String },
+    #[error("the parameter {field} is not known here")]
+    UnknownParameter { field: String, known: String },
+    #[error("the body {message}")]
+    Body { field: Option<String>, message: String },
+    #[error("the page token is not usable")]
+    PageToken,
+    #[error("{selected} series are chosen, more than {limit}")]
+    TooMuch { selected: String, limit: usize },
+    #[error("{what} is in several clusters")]
+    Ambiguous { what: &'static str },
+    #[error("there is no such {what}")]
+    NotFound { what: &'static str },
+    #[error("there is nothing at this address")]
+    UnknownRoute,
+    #[error("this address does not take this method")]
+    MethodNotAllowed,
+    #[error("the body is not of a type that is read here")]
+    MediaType,
+    #[error("the request is larger than {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("the address is longer than {limit} bytes")]
+    UriTooLong { limit: usize },
+    #[error("a token is needed")]
+    Unauthorized,
+    #[error("the ticket is not valid")]
+    Ticket,
+    #[error("{message}")]
+    Forbidden { message: &'static str },
+    #[error("the client took too long to send the request")]
+    SlowClient,
+    #[error("too many requests")]
+    TooManyRequests { retry_after_s: u64 },
+    #[error("{message}")]
+    Busy { message: &'static str },
+    #[error("the answer took too long")]
+    Timeout,
+    #[error("{component} does not answer: {message}")]
+    Unavailable { component: &'static str, message: String },
+    #[error("{message}")]
+    Refused { message: String },
+    #[error("something went wrong here")]
+    Internal,
+    /// Whatever else answered with an error, by its status.
+    #[error("{}", .0.canonical_reason().unwrap_or("the request failed"))]
+    Other(StatusCode),
+}
+
+/// Carried in a response's extensions until the outermost layer writes the body.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure(pub ApiError);
+
+impl ApiError {
+    pub fn parameter(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Parameter { field: field.into(), message: message.into() }
+    }
+
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::Parameter { .. }
+            | Self::UnknownParameter { .. }
+            | Self::Body { .. }
+            | Self::PageToken
+            | Self::TooMuch { .. }
+            | Self::Refused { .. }
+            | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized | Self::Ticket => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::NotFound { .. } | Self::UnknownRoute => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. } | Self::Timeout | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Other(status) => *status,
+        }
+    }
+
+    /// A short stable word.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Parameter { .. } => "invalid_parameter",
+            Self::UnknownParameter { .. } => "unknown_parameter",
+            Self::Body { .. } => "invalid_body",
+            Self::PageToken => "invalid_page_token",
+            Self::TooMuch { .. } => "too_much",
+            Self::Ambiguous { .. } => "ambiguous",
+            Self::NotFound { .. } => "not_found",
+            Self::UnknownRoute => "unknown_route",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MediaType => "unsupported_media_type",
+            Self::TooLarge { .. } => "too_large",
+            Self::UriTooLong { .. } => "uri_too_long",
+            Self::Unauthorized => "unauthorized",
+            Self::Ticket => "invalid_ticket",
+            Self::Forbidden { .. } => "forbidden",
+            Self::SlowClient => "slow_client",
+            Self::TooManyRequests { .. } => "too_many_requests",
+            Self::Busy { .. } => "busy",
+            Self::Timeout => "timeout",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Refused { .. } => "refused",
+            Self::Internal => "internal",
+            Self::Other(_) => "failed",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::UnknownParameter { known, .. } => return Some(format!("known here: {}", shorten(known))),
+            Self::PageToken => "ask for the first page again, with the parameters of this request",
+            Self::TooMuch { .. } => "add a label to the selector, take a shorter range or a larger step",
+            Self::Ambiguous { .. } => "add ?cluster=NAME",
+            Self::MediaType => "send application/json without a content encoding",
+            Self::Unauthorized => "send Authorization: Bearer TOKEN, with the token of api.token",
+            Self::Ticket => "get a new one from POST /api/v1/ws-ticket; it works once and soon expires",
+            Self::UnknownRoute => "see /api/v1/openapi.json",
+            Self::Busy { .. } | Self::Timeout | Self::Unavailable { .. } => {
+                "try again in a moment; see /ready"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+
+    fn field(&self) -> Option<&str> {
+        match self {
+            Self::Parameter { field, .. } | Self::UnknownParameter { field, .. } => Some(field),
+            Self::Body { field, .. } => field.as_deref(),
+            Self::PageToken => Some("page_token"),
+            Self::Ambiguous { .. } => Some("cluster"),
+            _ => None,
+        }
+    }
+
+    pub fn problem(&self, request_id: &str) -> Problem {
+        let status = self.status();
+        Problem {
+            kind: format!("urn:sentinel:problem:{}", self.code()),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            detail: shorten(&self.to_string()),
+            instance: format!("urn:sentinel:request:{request_id}"),
+            code: self.code().to_owned(),
+            field: self.field().map(shorten),
+            hint: self.hint(),
+        }
+    }
+}
+
+/// Cuts a text that may repeat what a stranger sent, and escapes its control characters.
+fn shorten(text: &str) -> String {
+    let mut short = String::new();
+    for (i, c) in text.chars().enumerate() {
+        if i == MAX_DETAIL_CHARS {
+            short.push('…');
+            break;
+        }
+        if c.is_control() {
+            short.extend(c.escape_default());
+        } else {
+            short.push(c);
+        }
+    }
+    short
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        match &self {
+            Self::TooManyRequests { retry_after_s } => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+            }
+            Self::Unauthorized => {
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(Failure(self));
+        response
+    }
+}
+
+impl From<MetricStoreError> for ApiError {
+    fn from(error: MetricStoreError) -> Self {
+        match error {
+            MetricStoreError::TooManySeries { n_series, limit } => {
+                Self::TooMuch { selected: n_series.to_string(), limit }
+            }
+            MetricStoreError::TooManyPoints { limit } => {
+                Self::TooMuch { selected: "points of the".to_owned(), limit }
+            }
+            error => Self::Unavailable { component: "the metric store", message: error.to_string() },
+        }
+    }
+}
+
+impl From<LogStoreError> for ApiError {
+    fn from(error: LogStoreError) -> Self {
+        match error {
+            LogStoreError::Query { message } => Self::parameter("q", message),
+            error => Self::Unavailable { component: "the log store", message: error.to_string() },
+        }
+    }
+}
+
+impl From<BusError> for ApiError {
+    fn from(error: BusError) -> Self {
+        Self::Unavailable { component: "the bus", message: error.to_string() }
+    }
+}
+
+impl From<CacheError> for ApiError {
+    fn from(error: CacheError) -> Self {
+        Self::Unavailable { component: "the cache", message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_stays_small_and_shows_no_control_characters() {
+        let error = ApiError::parameter("q\r\nX: y", "x".repeat(100_000));
+        let text = serde_json::to_string(&error.problem("1")).expect("plain data");
+        assert!(text.len() < 1_024 * 2, "{} bytes", text.len());
+        assert!(!text.contains('\n'));
+        assert!(!error.problem("1").detail.contains('\r'));
+    }
+}

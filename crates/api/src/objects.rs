@@ -1,0 +1,284 @@
+//! The objects of all clusters as the compacted topic tells them: one entry for each object, found by
+//! kind and name, and by what changed since when.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use parking_lot::RwLock;
+use sentinel_model::{ObjectDetail, ObjectKey, ObjectState, Timestamp, WorkloadRef};
+use tokio::sync::watch;
+
+use crate::dto::overview::ChangeRow;
+
+mod changes;
+mod manifest;
+#[cfg(test)]
+mod tests;
+
+pub use manifest::Manifest;
+
+/// Removed objects that are remembered for readers that are behind.
+const MAX_REMOVED: usize = 20_000;
+/// Changes that are remembered for the overview.
+const MAX_CHANGES: usize = 500;
+
+/// One object. The manifest of `state` is empty: it lies compressed in `manifest`.
+#[derive(Debug)]
+pub struct Entry {
+    pub state: ObjectState,
+    pub manifest: Manifest,
+    /// [`Objects::version`] when it came.
+    pub version: u64,
+}
+
+/// An object that is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    pub key: ObjectKey,
+    pub namespace: String,
+    pub name: String,
+    /// Of a pod: what counted it.
+    pub workload: Option<WorkloadRef>,
+    pub node: Option<String>,
+    pub version: u64,
+}
+
+/// Where an object stands in the lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub kind: Arc<str>,
+    pub cluster: Arc<str>,
+    pub namespace: String,
+    pub name: String,
+}
+
+#[derive(Debug)]
+pub struct Objects {
+    inner: RwLock<Inner>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: AHashMap<ObjectKey, Arc<Entry>>,
+    by_place: BTreeMap<Place, ObjectKey>,
+    by_version: BTreeMap<u64, ObjectKey>,
+    removed: VecDeque<Removed>,
+    /// Version of the last removal that is no longer remembered.
+    forgotten: u64,
+    changes: VecDeque<ChangeRow>,
+    last_seen: BTreeMap<Arc<str>, Timestamp>,
+}
+
+/// Something that happened to an object.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Upsert(Arc<Entry>),
+    Removed(Removed),
+}
+
+/// What happened after some version, in order.
+#[derive(Debug, Default)]
+pub struct Since {
+    pub changes: Vec<Change>,
+    /// Reaches to this version: up to now, unless there was more than asked for.
+    pub version: u64,
+    /// Removals between were forgotten: the reader has to start over.
+    pub has_gap: bool,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        Self { inner: RwLock::default(), version: watch::Sender::new(0) }
+    }
+}
+
+impl Objects {
+    /// Takes in one state. `is_news` is false while the past is being read: it changes nothing then that
+    /// somebody would want to see as a change.
+    pub fn apply(&self, state: ObjectState, is_news: bool) {
+        if state.is_deleted {
+            self.remove(&state.key, state.observed, is_news);
+            return;
+        }
+        let manifest = Manifest::compress(&state.manifest);
+        let mut inner = self.inner.write();
+        let version = *self.version.borrow() + 1;
+        let before = inner.entries.get(&state.key).cloned();
+        if before.as_ref().is_some_and(|before| before.state.observed > state.observed) {
+            return;
+        }
+        if is_news {
+            let changes = changes::between(before.as_ref().map(|entry| &entry.state), &state);
+            inner.note(changes);
+        }
+        inner.insert(
+            Entry { state: ObjectState { manifest: String::new(), ..state }, manifest, version },
+            before,
+        );
+        self.version.send_replace(version);
+    }
+
+    /// Takes an object out.
+    pub fn remove(&self, key: &ObjectKey, observed: Timestamp, is_news: bool) {
+        let mut inner = self.inner.write();
+        let version = *self.version.borrow() + 1;
+        let Some(entry) = inner.take(key, version) else { return };
+        if is_news {
+            inner.note(changes::of_removal(&entry.state, observed).into_iter().collect());
+        }
+        self.version.send_replace(version);
+    }
+
+    /// Takes out every object that `is_kept` does not like.
+    pub fn retain(&self, is_kept: impl Fn(&ObjectKey) -> bool, observed: Timestamp) {
+        let gone: Vec<ObjectKey> =
+            self.inner.read().entries.keys().filter(|key| !is_kept(key)).cloned().collect();
+        gone.iter().for_each(|key| self.remove(key, observed, true));
+    }
+
+    /// Rises with every change.
+    pub fn version(&self) -> u64 {
+        *self.version.borrow()
+    }
+
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.version.subscribe()
+    }
+
+    /// All objects of a kind, in order of (cluster, namespace, name).
+    pub fn of_kind(&self, kind: &str) -> Vec<Arc<Entry>> {
+        let inner = self.inner.read();
+        let first =
+            Place { kind: kind.into(), cluster: "".into(), namespace: String::new(), name: String::new() };
+        inner
+            .by_place
+            .range((Bound::Included(first), Bound::Unbounded))
+            .take_while(|(place, _)| &*place.kind == kind)
+            .filter_map(|(_, key)| inner.entries.get(key).cloned())
+            .collect()
+    }
+
+    /// The objects of a kind and name, one for each cluster that has it.
+    pub fn find(&self, kind: &str, namespace: &str, name: &str) -> Vec<Arc<Entry>> {
+        let inner = self.inner.read();
+        inner
+            .last_seen
+            .keys()
+            .filter_map(|cluster| {
+                let place = Place {
+                    kind: kind.into(),
+                    cluster: Arc::clone(cluster),
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                };
+                inner.entries.get(inner.by_place.get(&place)?).cloned()
+            })
+            .collect()
+    }
+
+    /// Clusters with the time when something was last heard of their objects.
+    pub fn clusters(&self) -> Vec<(Arc<str>, Timestamp)> {
+        self.inner.read().last_seen.iter().map(|(name, seen)| (Arc::clone(name), *seen)).collect()
+    }
+
+    pub fn count(&self) -> usize {
+        self.inner.read().entries.len()
+    }
+
+    /// The newest changes first, none older than `from`.
+    pub fn changes(&self, from: Timestamp) -> Vec<ChangeRow> {
+        let inner = self.inner.read();
+        inner.changes.iter().rev().filter(|change| change.time.0 >= from).cloned().collect()
+    }
+
+    /// What happened after `version`, at most `limit` of it, in order.
+    pub fn since(&self, version: u64, limit: usize) -> Since {
+        let inner = self.inner.read();
+        let mut since =
+            Since { has_gap: version > 0 && version < inner.forgotten, version, ..Since::default() };
+        let after = (Bound::Excluded(version), Bound::Unbounded);
+        let mut upserts = inner.by_version.range(after).peekable();
+        let first = inner.removed.partition_point(|removed| removed.version <= version);
+        let mut removed = inner.removed.iter().skip(first).peekable();
+        for _ in 0..limit {
+            let is_removal_next = match (upserts.peek(), removed.peek()) {
+                (None, None) => {
+                    since.version = *self.version.borrow();
+                    break;
+                }
+                (Some((upsert, _)), Some(removal)) => removal.version < **upsert,
+                (upsert, _) => upsert.is_none(),
+            };
+            if is_removal_next {
+                let Some(removal) = removed.next() else { break };
+                since.version = removal.version;
+                since.changes.push(Change::Removed(removal.clone()));
+            } else if let Some((version, key)) = upserts.next() {
+                since.version = *version;
+                since.changes.extend(inner.entries.get(key).cloned().map(Change::Upsert));
+            }
+        }
+        since
+    }
+}
+
+impl Inner {
+    fn insert(&mut self, entry: Entry, before: Option<Arc<Entry>>) {
+        let key = entry.state.key.clone();
+        if let Some(before) = before {
+            self.by_version.remove(&before.version);
+        }
+        let seen = self.last_seen.entry(Arc::clone(&key.cluster)).or_insert(Timestamp::MIN);
+        *seen = entry.state.observed.max(*seen);
+        self.by_version.insert(entry.version, key.clone());
+        // A newer object of the same name (a StatefulSet's pod) takes the place of the older one.
+        self.by_place.insert(place_of(&entry.state), key.clone());
+        self.entries.insert(key, Arc::new(entry));
+    }
+
+    fn take(&mut self, key: &ObjectKey, version: u64) -> Option<Arc<Entry>> {
+        let entry = self.entries.remove(key)?;
+        self.by_version.remove(&entry.version);
+        let place = place_of(&entry.state);
+        if self.by_place.get(&place) != Some(key) {
+            // Its name is another object's by now, which readers must not lose.
+            return Some(entry);
+        }
+        self.by_place.remove(&place);
+        self.removed.push_back(Removed {
+            key: key.clone(),
+            namespace: place.namespace,
+            name: place.name,
+            workload: entry.state.workload.clone(),
+            node: match &entry.state.detail {
+                ObjectDetail::Pod(pod) if !pod.node.is_empty() => Some(pod.node.clone()),
+                _ => None,
+            },
+            version,
+        });
+        if self.removed.len() > MAX_REMOVED
+            && let Some(oldest) = self.removed.pop_front()
+        {
+            self.forgotten = oldest.version;
+        }
+        Some(entry)
+    }
+
+    fn note(&mut self, changes: Vec<ChangeRow>) {
+        self.changes.extend(changes);
+        let n_over = self.changes.len().saturating_sub(MAX_CHANGES);
+        self.changes.drain(..n_over);
+    }
+}
+
+fn place_of(state: &ObjectState) -> Place {
+    Place {
+        kind: Arc::clone(&state.key.kind),
+        cluster: Arc::clone(&state.key.cluster),
+        namespace: state.namespace.clone(),
+        name: state.name.clone(),
+    }
+}

@@ -1,0 +1,155 @@
+//! Tests of the overview.
+
+use sentinel_model::{
+    Condition, ContainerState, ContainerStatus, NodeDetail, ObjectKey, ObjectState, PodDetail, Resources,
+    WorkloadDetail, WorkloadRef,
+};
+
+use super::*;
+use crate::dto::overview::{ProblemRow, Severity};
+use crate::objects::Objects;
+use crate::usage::Table;
+
+const NOW: Timestamp = Timestamp::from_secs(10_000);
+
+fn state(kind: &str, name: &str, detail: ObjectDetail) -> ObjectState {
+    let workload = (kind == "Pod").then(|| WorkloadRef { kind: "Deployment".into(), name: "web".into() });
+    ObjectState {
+        key: ObjectKey { cluster: "a".into(), kind: kind.into(), uid: format!("{kind}-{name}") },
+        namespace: if kind == "Node" { String::new() } else { "shop".into() },
+        name: name.into(),
+        resource_version: "1".into(),
+        created: Some(Timestamp::from_secs(10)),
+        observed: Timestamp::from_secs(20),
+        is_deleted: false,
+        labels: Default::default(),
+        owners: Vec::new(),
+        workload,
+        detail,
+        manifest: String::new(),
+    }
+}
+
+fn node(name: &str, ready: &str) -> ObjectState {
+    let condition = Condition {
+        kind: "Ready".into(),
+        status: ready.into(),
+        reason: "NodeStatusUnknown".into(),
+        message: "Kubelet stopped posting node status.".into(),
+        since: Some(Timestamp::from_secs(9_000)),
+    };
+    let allocatable =
+        Resources { cpu_cores: Some(4.0), memory_bytes: Some(8e9), pods: Some(110.0), ..Default::default() };
+    let detail = NodeDetail { conditions: vec![condition], allocatable, ..Default::default() };
+    state("Node", name, ObjectDetail::Node(Box::new(detail)))
+}
+
+fn pod(name: &str, container: ContainerState, restart_count: u32) -> ObjectState {
+    let is_ready = matches!(container, ContainerState::Running { .. });
+    let requests = Resources { cpu_cores: Some(0.5), ..Default::default() };
+    let container = ContainerStatus {
+        name: "app".into(),
+        is_ready,
+        restart_count,
+        state: container,
+        requests,
+        ..Default::default()
+    };
+    let detail = PodDetail { phase: "Running".into(), containers: vec![container], ..Default::default() };
+    state("Pod", name, ObjectDetail::Pod(Box::new(detail)))
+}
+
+fn killed() -> ContainerState {
+    ContainerState::Terminated {
+        reason: "OOMKilled".into(),
+        message: String::new(),
+        exit_code: 137,
+        signal: 0,
+        started: None,
+        finished: Some(Timestamp::from_secs(9_990)),
+    }
+}
+
+fn event(object_name: &str) -> EventRow {
+    EventRow {
+        id: "1".into(),
+        cluster: "a".into(),
+        namespace: "shop".into(),
+        kind: "Warning".into(),
+        severity: "warning".into(),
+        reason: "FailedMount".into(),
+        message: "no volume".into(),
+        object_kind: "Pod".into(),
+        object_name: object_name.into(),
+        workload_kind: String::new(),
+        workload: String::new(),
+        node: String::new(),
+        reporter: "kubelet".into(),
+        count: 3,
+        first_seen: None,
+        last_seen: NOW.into(),
+    }
+}
+
+fn tell(states: Vec<ObjectState>, events: &[EventRow]) -> Overview {
+    let objects = Objects::default();
+    states.into_iter().for_each(|state| objects.apply(state, false));
+    let facts = Facts {
+        nodes: &objects.of_kind("Node"),
+        pods: &objects.of_kind("Pod"),
+        workloads: &objects.of_kind("Deployment"),
+        n_namespaces: 1,
+        events,
+    };
+    overview(&facts, View { now: NOW, usage: &Table::default() })
+}
+
+fn told(problems: &[ProblemRow]) -> Vec<(Severity, &str, &str)> {
+    problems.iter().map(|p| (p.severity, p.object_name.as_str(), p.reason.as_str())).collect()
+}
+
+fn running() -> ContainerState {
+    ContainerState::Running { started: Some(Timestamp::from_secs(100)) }
+}
+
+#[test]
+fn a_calm_cluster_has_no_problems() {
+    let overview = tell(vec![node("n1", "True"), pod("web-1", running(), 0)], &[]);
+    assert_eq!(overview.problems, []);
+    assert_eq!((overview.health.n_pods, overview.health.n_pods_healthy), (1, 1));
+    assert_eq!(overview.capacity.cpu.allocatable, Some(4.0));
+    assert_eq!(overview.capacity.cpu.requested, Some(0.5));
+    assert_eq!((overview.capacity.pods.allocatable, overview.capacity.pods.used), (Some(110.0), 1));
+}
+
+#[test]
+fn the_worst_comes_first_and_each_object_once() {
+    let workload = WorkloadDetail { desired: 2, ready: 1, available: 1, updated: 2, ..Default::default() };
+    let states = vec![
+        node("n1", "Unknown"),
+        pod("web-1", killed(), 4),
+        pod("web-2", running(), 0),
+        state("Deployment", "web", ObjectDetail::Workload(Box::new(workload))),
+    ];
+    let overview = tell(states, &[event("web-1"), event("web-2")]);
+    assert_eq!(
+        told(&overview.problems),
+        [
+            (Severity::Critical, "n1", "NodeStatusUnknown"),
+            (Severity::Error, "web-1", "OOMKilled"),
+            (Severity::Warning, "web-2", "FailedMount"),
+            (Severity::Warning, "web", "OOMKilled"),
+        ]
+    );
+    assert_eq!(overview.counts.n_problems, 4);
+    assert_eq!(overview.top.restarts[0].value, 4.0);
+    assert_eq!((overview.health.n_workloads, overview.health.n_workloads_healthy), (1, 0));
+}
+
+#[test]
+fn the_list_has_an_end_but_the_count_does_not() {
+    let pods = (0..MAX_PROBLEMS + 5).map(|i| pod(&format!("web-{i}"), killed(), 2)).collect();
+    let overview = tell(pods, &[]);
+    assert_eq!(overview.problems.len(), MAX_PROBLEMS);
+    assert_eq!(overview.counts.n_problems, MAX_PROBLEMS + 5);
+}

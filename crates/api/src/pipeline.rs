@@ -1,0 +1,105 @@
+//! State of the data's own path, from what each role publishes of itself (`sentinel_*` series, which
+//! come through the pipeline like all others), from the bus' offsets and from this process' health.
+
+use std::collections::BTreeMap;
+
+use sentinel_bus::{Bus, BusError, Commit};
+use sentinel_model::{Timestamp, Topic};
+use sentinel_runtime::{ComponentState, HealthReport};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::dto::pipeline::{ComponentDto, ComponentStateDto, GroupLag, Pipeline, TopicRow};
+use crate::traffic::TopicOffsets;
+
+mod stages;
+#[cfg(test)]
+mod tests;
+
+pub use stages::{Facts, stages};
+
+/// Consumer groups of the processor by the topic that they read.
+const GROUPS: [(Topic, &str); 5] = [
+    (Topic::Metrics, "sentinel-windows"),
+    (Topic::Rollups, "sentinel-metric-store"),
+    (Topic::Rollups, "sentinel-stage2"),
+    (Topic::Logs, "sentinel-logs"),
+    (Topic::Events, "sentinel-events"),
+];
+
+/// Reads everything. What does not answer is left out, and its component says so.
+pub async fn read(app: &App, now: Timestamp) -> Pipeline {
+    let mut topics = Vec::new();
+    for topic in Topic::ALL {
+        match topic_row(app, topic).await {
+            Ok(row) => topics.push(row),
+            Err(error) => tracing::debug!(%topic, %error, "the topic's state is not known"),
+        }
+    }
+    let report = app.health.report();
+    let facts = Facts { live: &app.live, topics: &topics, report: &report, now };
+    Pipeline {
+        generated_at: now.into(),
+        stages: stages(facts),
+        dead_letters: app.dead_letters.counts(),
+        components: components(&report),
+        topics,
+    }
+}
+
+async fn topic_row(app: &App, topic: Topic) -> Result<TopicRow, BusError> {
+    let bus: &dyn Bus = &*app.bus;
+    let offsets = TopicOffsets::read(bus, topic).await?;
+    let mut groups = Vec::new();
+    for (_, group) in GROUPS.iter().filter(|(of, _)| *of == topic) {
+        let commits = bus.committed(group, topic).await?;
+        if commits.iter().any(Option::is_some) {
+            groups.push(GroupLag { name: (*group).to_owned(), lag: lag(&offsets, &commits) });
+        }
+    }
+    Ok(TopicRow {
+        name: topic.as_str().to_owned(),
+        n_partitions: bus.n_partitions(topic),
+        n_records: offsets.n_records(),
+        bytes: bus.stored_bytes(topic).await.ok(),
+        published_per_s: app.traffic.rate(topic),
+        groups,
+    })
+}
+
+/// Messages that a group has not handled yet.
+fn lag(offsets: &TopicOffsets, commits: &[Option<Commit>]) -> u64 {
+    let of_partition = |(i, (earliest, next)): (usize, &(u64, u64))| {
+        let position = commits.get(i).and_then(Option::as_ref).map_or(*earliest, position_of);
+        next.saturating_sub(position.max(*earliest))
+    };
+    offsets.partitions.iter().enumerate().map(of_partition).sum()
+}
+
+/// A pipeline that may have to replay commits an older offset than it has reached, and says in the note
+/// how far it is.
+fn position_of(commit: &Commit) -> u64 {
+    #[derive(Deserialize)]
+    struct Note {
+        p: u64,
+    }
+    let reached = serde_json::from_str::<Note>(&commit.metadata).map_or(0, |note| note.p);
+    reached.max(commit.offset)
+}
+
+fn components(report: &HealthReport) -> BTreeMap<String, ComponentDto> {
+    let component = |state: &ComponentState| match state {
+        ComponentState::Starting => (ComponentStateDto::Starting, String::new()),
+        ComponentState::Ready => (ComponentStateDto::Ready, String::new()),
+        ComponentState::Degraded(reason) => (ComponentStateDto::Degraded, reason.clone()),
+        ComponentState::Failed(reason) => (ComponentStateDto::Failed, reason.clone()),
+    };
+    report
+        .components
+        .iter()
+        .map(|(name, state)| {
+            let (state, reason) = component(state);
+            (name.clone(), ComponentDto { state, reason })
+        })
+        .collect()
+}

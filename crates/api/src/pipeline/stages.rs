@@ -1,0 +1,283 @@
+//! The stages in the order of the data.
+
+use std::collections::BTreeMap;
+
+use sentinel_model::{LabelMatcher, Selector, Timestamp};
+use sentinel_runtime::{ComponentState, HealthReport};
+
+use crate::dto::pipeline::{Stage, StageId, StageStatus, TopicRow};
+use crate::live::Live;
+
+/// What the stages are derived from.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    pub live: &'a Live,
+    pub topics: &'a [TopicRow],
+    pub report: &'a HealthReport,
+    pub now: Timestamp,
+}
+
+/// A watermark trails the clock by a window, the allowed lateness and some seconds of transport; beyond
+/// this something is held up.
+const LATE_S: f64 = 90.0;
+/// Data that is older than this does not arrive any more.
+const SILENT_S: f64 = 60.0;
+
+pub fn stages(facts: Facts<'_>) -> Vec<Stage> {
+    let stages = [collector, bus, processor, metric_store, log_store, api];
+    stages.into_iter().map(|stage| judge(stage(facts), facts)).collect()
+}
+
+impl Facts<'_> {
+    /// Sum of the newest values.
+    fn sum(&self, metric: &str) -> Option<f64> {
+        self.live.sum(&Selector::metric(metric))
+    }
+
+    fn total(&self, metric: &str) -> Option<u64> {
+        self.sum(metric).map(|sum| sum as u64)
+    }
+
+    fn rate(&self, metric: &str) -> Option<f64> {
+        self.live.rate(&Selector::metric(metric))
+    }
+
+    fn max(&self, metric: &str) -> Option<f64> {
+        let mut max = None;
+        self.live.each(&Selector::metric(metric), |_, windows, _| {
+            let value = windows.last().map(|window| window.aggregate.last());
+            max = [max, value].into_iter().flatten().reduce(f64::max);
+        });
+        max
+    }
+
+    fn lag_of(&self, groups: &[&str]) -> Option<u64> {
+        let all = self.topics.iter().flat_map(|topic| &topic.groups);
+        all.filter(|group| groups.contains(&group.name.as_str())).map(|group| group.lag).max()
+    }
+
+    fn newest_age_s(&self) -> Option<f64> {
+        self.live.newest().map(|newest| (self.now.millis_since(newest) as f64 / 1_000.0).max(0.0))
+    }
+}
+
+fn empty(id: StageId, title: &str, rate_of: &str) -> Stage {
+    Stage {
+        id,
+        title: title.to_owned(),
+        status: StageStatus::Ok,
+        reason: String::new(),
+        rate_per_s: None,
+        rate_of: rate_of.to_owned(),
+        bytes_per_s: None,
+        lag_records: None,
+        lag_seconds: None,
+        dropped_total: None,
+        loss_total: None,
+        duplicates_total: None,
+        newest_age_s: None,
+        details: BTreeMap::new(),
+    }
+}
+
+/// Adds what is known of `(name, value)`.
+fn detail(stage: &mut Stage, details: impl IntoIterator<Item = (&'static str, Option<f64>)>) {
+    let known = details.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    stage.details.extend(known);
+}
+
+fn sum_known(values: impl IntoIterator<Item = Option<u64>>) -> Option<u64> {
+    values.into_iter().flatten().reduce(|a, b| a + b)
+}
+
+fn collector(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::Collector, "Collector", "samples");
+    stage.rate_per_s = facts.rate("sentinel_collector_samples_total");
+    stage.bytes_per_s = facts.rate("sentinel_collector_frame_bytes_total");
+    stage.dropped_total = facts.total("sentinel_collector_dropped_samples_total");
+    stage.newest_age_s = facts.newest_age_s();
+    let failed = LabelMatcher::equal("outcome", "failed");
+    let failed = Selector::metric("sentinel_collector_scrapes_total").and(failed);
+    detail(
+        &mut stage,
+        [
+            ("scrapes_per_s", facts.rate("sentinel_collector_scrapes_total")),
+            ("failed_scrapes_total", facts.live.sum(&failed)),
+            ("failed_scrapes_per_s", facts.live.rate(&failed)),
+            ("frames_per_s", facts.rate("sentinel_collector_frames_total")),
+            ("queue_bytes", facts.sum("sentinel_collector_queue_bytes")),
+            ("spool_bytes", facts.sum("sentinel_collector_spool_bytes")),
+            ("rejected_total", facts.sum("sentinel_collector_rejected_total")),
+            ("watch_restarts_total", facts.sum("sentinel_collector_watch_restarts_total")),
+            ("objects_total", facts.sum("sentinel_collector_objects_total")),
+            ("events_total", facts.sum("sentinel_collector_events_total")),
+            ("log_records_total", facts.sum("sentinel_collector_log_records_total")),
+            ("log_records_redacted_total", facts.sum("sentinel_collector_log_records_redacted_total")),
+        ],
+    );
+    if let (Some(bytes), Some(samples)) = (stage.bytes_per_s, stage.rate_per_s)
+        && samples > 0.0
+    {
+        stage.details.insert("bytes_per_sample".to_owned(), bytes / samples);
+    }
+    stage
+}
+
+fn bus(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::Bus, "Bus", "messages");
+    let rates = facts.topics.iter().filter_map(|topic| topic.published_per_s);
+    stage.rate_per_s = rates.reduce(|a, b| a + b);
+    stage.bytes_per_s = facts.rate("sentinel_bus_published_bytes_total");
+    stage.lag_records = facts.topics.iter().flat_map(|topic| &topic.groups).map(|group| group.lag).max();
+    stage.loss_total = facts.total("sentinel_bus_skipped_records_total");
+    let bytes = facts.topics.iter().filter_map(|topic| topic.bytes).reduce(|a, b| a + b);
+    let fsyncs = facts.rate("sentinel_bus_fsync_seconds_count");
+    let fsync_time = facts.rate("sentinel_bus_fsync_seconds_sum");
+    let fsync_mean = fsync_time.zip(fsyncs).filter(|(_, n)| *n > 0.0).map(|(time, n)| time / n);
+    detail(
+        &mut stage,
+        [
+            ("stored_bytes", bytes.map(|bytes| bytes as f64)),
+            ("fsyncs_per_s", fsyncs),
+            ("fsync_mean_seconds", fsync_mean),
+            ("corrupt_records_total", facts.sum("sentinel_bus_corrupt_records_total")),
+            ("expired_records_total", facts.sum("sentinel_bus_expired_records_total")),
+        ],
+    );
+    stage
+}
+
+fn processor(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::Processor, "Processor", "samples");
+    stage.rate_per_s = facts.rate("sentinel_processor_samples_total");
+    stage.lag_records = facts.lag_of(&["sentinel-windows", "sentinel-stage2"]);
+    stage.lag_seconds = facts.max("sentinel_processor_watermark_lag_seconds");
+    stage.loss_total = facts.total("sentinel_processor_lost_frames_total");
+    stage.dropped_total = sum_known([
+        facts.total("sentinel_processor_late_samples_total"),
+        facts.total("sentinel_processor_future_samples_total"),
+        facts.total("sentinel_processor_over_limit_samples_total"),
+    ]);
+    stage.duplicates_total = sum_known([
+        facts.total("sentinel_processor_duplicate_frames_total"),
+        facts.total("sentinel_processor_duplicate_samples_total"),
+    ]);
+    detail(
+        &mut stage,
+        [
+            ("active_series", facts.sum("sentinel_processor_active_series")),
+            ("frames_per_s", facts.rate("sentinel_processor_frames_total")),
+            ("windows_closed_per_s", facts.rate("sentinel_processor_windows_closed_total")),
+            ("rollups_per_s", facts.rate("sentinel_processor_rollups_total")),
+            ("late_samples_total", facts.sum("sentinel_processor_late_samples_total")),
+            ("future_samples_total", facts.sum("sentinel_processor_future_samples_total")),
+            ("over_limit_samples_total", facts.sum("sentinel_processor_over_limit_samples_total")),
+            ("dead_letters_total", facts.sum("sentinel_processor_dead_letters_total")),
+            ("pipeline_errors_total", facts.sum("sentinel_processor_pipeline_errors_total")),
+        ],
+    );
+    stage
+}
+
+fn metric_store(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::MetricStore, "Metric store", "windows");
+    stage.rate_per_s = facts.rate("sentinel_metric_store_written_windows_total");
+    stage.lag_records = facts.lag_of(&["sentinel-metric-store"]);
+    detail(
+        &mut stage,
+        [
+            ("series", facts.sum("sentinel_metric_store_series")),
+            ("disk_bytes", facts.sum("sentinel_metric_store_disk_bytes")),
+            ("head_bytes", facts.sum("sentinel_metric_store_head_bytes")),
+            ("written_windows_total", facts.sum("sentinel_metric_store_written_windows_total")),
+        ],
+    );
+    stage
+}
+
+fn log_store(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::LogStore, "Log store", "documents");
+    stage.rate_per_s = facts.rate("sentinel_log_store_written_documents_total");
+    stage.lag_records = facts.lag_of(&["sentinel-logs", "sentinel-events"]);
+    detail(
+        &mut stage,
+        [
+            ("documents", facts.sum("sentinel_log_store_documents")),
+            ("disk_bytes", facts.sum("sentinel_log_store_disk_bytes")),
+            ("written_documents_total", facts.sum("sentinel_log_store_written_documents_total")),
+        ],
+    );
+    stage
+}
+
+fn api(facts: Facts<'_>) -> Stage {
+    let mut stage = empty(StageId::Api, "API", "requests");
+    stage.rate_per_s = facts.rate("sentinel_api_requests_total");
+    stage.dropped_total = facts.total("sentinel_api_websocket_dropped_total");
+    stage.lag_seconds = facts.max("sentinel_api_live_lag_seconds");
+    stage.newest_age_s = facts.newest_age_s();
+    detail(
+        &mut stage,
+        [
+            ("websocket_clients", facts.sum("sentinel_api_websocket_clients")),
+            ("websocket_messages_per_s", facts.rate("sentinel_api_websocket_messages_total")),
+            ("live_series", Some(facts.live.n_series() as f64)),
+            ("objects", facts.sum("sentinel_api_objects")),
+            ("rejected_total", facts.sum("sentinel_api_rejected_total")),
+        ],
+    );
+    stage
+}
+
+/// Gives a stage its status: what its component says comes first, then what its numbers say.
+fn judge(mut stage: Stage, facts: Facts<'_>) -> Stage {
+    let (status, reason) = component(stage.id, facts.report)
+        .or_else(|| trouble(&stage, facts).map(|reason| (StageStatus::Degraded, reason)))
+        .unwrap_or((StageStatus::Ok, String::new()));
+    stage.status = status;
+    stage.reason = reason;
+    stage
+}
+
+/// The worst that the stage's components say.
+fn component(id: StageId, report: &HealthReport) -> Option<(StageStatus, String)> {
+    let name = match id {
+        StageId::Collector => "collector",
+        StageId::Bus => "bus",
+        StageId::Processor => "processor",
+        StageId::MetricStore => "metric-store",
+        StageId::LogStore => "log-store",
+        StageId::Api => "api",
+    };
+    let is_its = |component: &str| component.split('/').next() == Some(name);
+    let states = report.components.iter().filter(|(component, _)| is_its(component));
+    let told = states.filter_map(|(_, state)| match state {
+        ComponentState::Starting => Some((StageStatus::Degraded, "it is starting".to_owned())),
+        ComponentState::Ready => None,
+        ComponentState::Degraded(reason) => Some((StageStatus::Degraded, reason.clone())),
+        ComponentState::Failed(reason) => Some((StageStatus::Failed, reason.clone())),
+    });
+    told.max_by_key(|(status, _)| *status)
+}
+
+fn trouble(stage: &Stage, facts: Facts<'_>) -> Option<String> {
+    match stage.id {
+        StageId::Collector => {
+            let is_moving = |metric: &str| facts.rate(metric).is_some_and(|rate| rate > 0.0);
+            let spool = stage.details.get("spool_bytes").copied().unwrap_or_default();
+            if is_moving("sentinel_collector_dropped_samples_total") {
+                return Some("samples are being dropped: the bus does not take them fast enough".to_owned());
+            }
+            if spool > 0.0 {
+                return Some(format!("the bus is behind: {spool:.0} bytes wait on disk"));
+            }
+            let age = stage.newest_age_s.filter(|age| *age > SILENT_S)?;
+            Some(format!("the newest sample is {age:.0} s old"))
+        }
+        StageId::Processor => {
+            let lag = stage.lag_seconds.filter(|lag| *lag > LATE_S)?;
+            Some(format!("windows close {lag:.0} s behind the clock"))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! Tests of the pipeline's state.
+
+use sentinel_model::{
+    Aggregate, Labels, MetricKind, Resolution, Rollup, RollupBatch, Series, SeriesRef, Window,
+};
+use sentinel_runtime::Health;
+
+use super::*;
+use crate::dto::pipeline::{Stage, StageId, StageStatus};
+use crate::live::Live;
+
+/// An overlay with two windows of each metric.
+fn live(metrics: &[(&str, f64, f64)]) -> Live {
+    let live = Live::new(100);
+    let series = |name: &str| Series {
+        labels: Labels::from_pairs([("__name__", name)]).expect("unique names"),
+        kind: MetricKind::Unknown,
+    };
+    for (w, start_s) in [0, 10].into_iter().enumerate() {
+        let start = Timestamp::from_secs(start_s);
+        let batch = RollupBatch {
+            stream: "p0".into(),
+            epoch: 1,
+            sequence: w as u64,
+            is_key: true,
+            window: Window { resolution: Resolution::TenSeconds, start },
+            is_final: false,
+            defined: (0..).zip(metrics).map(|(i, (name, ..))| (SeriesRef(i), series(name))).collect(),
+            rollups: (0..)
+                .zip(metrics)
+                .map(|(i, (_, first, last))| Rollup {
+                    series: SeriesRef(i),
+                    aggregate: Aggregate::Single(if w == 0 { *first } else { *last }),
+                })
+                .collect(),
+        };
+        live.apply(batch, start);
+    }
+    live
+}
+
+fn stage_of(live: &Live, health: &Health, id: StageId) -> Stage {
+    let report = health.report();
+    let facts = Facts { live, topics: &[], report: &report, now: Timestamp::from_secs(20) };
+    stages(facts).into_iter().find(|stage| stage.id == id).expect("every stage is there")
+}
+
+#[test]
+fn a_stage_shows_what_its_role_publishes() {
+    let live = live(&[
+        ("sentinel_collector_samples_total", 0.0, 1_000.0),
+        ("sentinel_collector_frame_bytes_total", 0.0, 900.0),
+        ("sentinel_collector_dropped_samples_total", 7.0, 7.0),
+    ]);
+    let stage = stage_of(&live, &Health::default(), StageId::Collector);
+    assert_eq!(stage.rate_per_s, Some(100.0));
+    assert_eq!(stage.dropped_total, Some(7));
+    assert_eq!(stage.details.get("bytes_per_sample"), Some(&0.9));
+    assert_eq!(stage.newest_age_s, Some(10.0));
+    assert_eq!(stage.status, StageStatus::Ok, "old drops are no trouble of now");
+}
+
+#[test]
+fn what_is_not_known_is_null_and_not_zero() {
+    let stage = stage_of(&live(&[]), &Health::default(), StageId::Processor);
+    assert_eq!((stage.rate_per_s, stage.lag_seconds, stage.loss_total), (None, None, None));
+    assert_eq!(stage.status, StageStatus::Ok);
+}
+
+#[test]
+fn drops_and_late_windows_degrade_a_stage() {
+    let live = live(&[
+        ("sentinel_collector_dropped_samples_total", 0.0, 50.0),
+        ("sentinel_processor_watermark_lag_seconds", 40.0, 500.0),
+    ]);
+    let collector = stage_of(&live, &Health::default(), StageId::Collector);
+    assert_eq!(collector.status, StageStatus::Degraded);
+    assert!(collector.reason.contains("dropped"));
+    let processor = stage_of(&live, &Health::default(), StageId::Processor);
+    assert_eq!(processor.reason, "windows close 500 s behind the clock");
+}
+
+#[test]
+fn the_worst_component_decides() {
+    let health = Health::default();
+    health.component("metric-store").ready();
+    health.component("processor/windows").degraded("no commit");
+    health.component("processor/logs").set(ComponentState::Failed("gone".into()));
+    let stage = stage_of(&live(&[]), &health, StageId::Processor);
+    assert_eq!((stage.status, stage.reason.as_str()), (StageStatus::Failed, "gone"));
+    assert_eq!(stage_of(&live(&[]), &health, StageId::MetricStore).status, StageStatus::Ok);
+}
+
+#[test]
+fn lag_counts_from_where_a_group_is_and_not_from_where_it_would_replay() {
+    let offsets = TopicOffsets { partitions: vec![(100, 500), (0, 10)] };
+    let commit = |offset, metadata: &str| Some(Commit { offset, metadata: metadata.to_owned() });
+    assert_eq!(lag(&offsets, &[commit(450, ""), commit(10, "")]), 50);
+    assert_eq!(lag(&offsets, &[commit(150, r#"{"v":1,"p":490}"#), commit(10, "")]), 10);
+    assert_eq!(lag(&offsets, &[commit(20, ""), None]), 400 + 10, "what retention removed is no lag");
+}

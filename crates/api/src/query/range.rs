@@ -1,0 +1,108 @@
+//! A function of each chosen series over time.
+
+use sentinel_metric_store::MetricStoreError;
+use sentinel_model::{MetricKind, Selector, Timestamp};
+
+use super::combine::{Line, combine, stats, top};
+use super::evaluate::evaluate;
+use super::fetch::{Fetched, Want};
+use super::{Aggregation, Function, Plan, Source, unit_of_answer};
+use crate::dto::metric::{Others, PointDto, QueriedSeries, RangeAnswer};
+
+/// What is asked, with every default filled in.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub selector: Selector,
+    pub function: Function,
+    pub aggregation: Aggregation,
+    pub by: Vec<String>,
+    pub limit: usize,
+}
+
+impl Ask {
+    /// Aggregation when none is named.
+    pub fn default_aggregation(by: &[String]) -> Aggregation {
+        if by.is_empty() { Aggregation::None } else { Aggregation::Sum }
+    }
+
+    pub fn metric(&self) -> &str {
+        self.selector.metric_name().unwrap_or_default()
+    }
+}
+
+impl Source<'_> {
+    /// Kind of the chosen series, by the first of them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn kind_of(&self, selector: &Selector) -> Result<MetricKind, MetricStoreError> {
+        if let Some(kind) = self.live.kind_of(selector) {
+            return Ok(kind);
+        }
+        let series = self.metrics.series(selector, 1).await?;
+        Ok(series.first().map_or(MetricKind::Unknown, |series| series.kind))
+    }
+}
+
+/// # Errors
+/// Those of the store, and too many series or points.
+pub async fn range(source: Source<'_>, ask: &Ask, plan: Plan) -> Result<RangeAnswer, MetricStoreError> {
+    let want = Want {
+        selector: &ask.selector,
+        function: ask.function,
+        from: plan.from,
+        to: plan.to,
+        resolution: plan.resolution,
+    };
+    let fetched = source.fetch(want).await?;
+    Ok(answer(fetched, ask, plan))
+}
+
+fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
+    let provisional_from = provisional_from(&fetched, plan);
+    let mut found: Vec<_> =
+        fetched.series.into_iter().filter(|(_, found)| !found.pieces.is_empty()).collect();
+    // Grouping sums in this order: the same question has the same answer, bit by bit.
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let lines = found
+        .into_iter()
+        .map(|(labels, found)| (labels, evaluate(&found.pieces, ask.function, &plan)))
+        .filter(|(_, steps)| steps.iter().any(Option::is_some))
+        .collect();
+    let lines = combine(lines, ask.aggregation, &ask.by);
+    let total_series = lines.len();
+    let (lines, others) = top(lines, ask.limit);
+    let points = |steps: &[Option<f64>]| -> Vec<PointDto> {
+        let point = |(i, value): (usize, &Option<f64>)| {
+            PointDto(plan.start_of(i).as_millis(), value.filter(|value| value.is_finite()))
+        };
+        steps.iter().enumerate().map(point).collect()
+    };
+    let series = |line: Line| QueriedSeries {
+        points: points(&line.steps),
+        stats: stats(&line.steps),
+        labels: line.labels,
+    };
+    RangeAnswer {
+        metric: ask.metric().to_owned(),
+        unit: unit_of_answer(ask.metric(), ask.function, ask.aggregation),
+        function: ask.function.dto(),
+        step_ms: plan.step_ms,
+        resolution: plan.resolution.as_str().to_owned(),
+        from_ms: plan.from.as_millis(),
+        to_ms: plan.to.as_millis(),
+        provisional_from_ms: provisional_from.map(Timestamp::as_millis),
+        total_series,
+        series: lines.into_iter().map(series).collect(),
+        others: others.map(|(n, steps)| Others { n, points: points(&steps) }),
+    }
+}
+
+/// Start of the first step that final windows do not fill, if there is anything in it or after it.
+fn provisional_from(fetched: &Fetched, plan: Plan) -> Option<Timestamp> {
+    let newest =
+        fetched.series.values().filter_map(|found| found.pieces.last()).map(|piece| piece.start).max()?;
+    let final_until = fetched.final_until.unwrap_or(plan.from).max(plan.from);
+    let first = plan.start_of(plan.index_of(final_until)?);
+    (newest >= first).then_some(first)
+}

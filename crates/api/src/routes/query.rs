@@ -1,0 +1,69 @@
+//! Functions of series, at a moment and over time.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::app::{App, now};
+use crate::dto::metric::{InstantAnswer, RangeAnswer};
+use crate::error::ApiError;
+use crate::params::{At, Expression, Params, Scope, Span, Steps};
+use crate::query::{Ask, Function, Plan, PlanError, instant, range};
+use crate::scope::InScope as _;
+
+use super::metrics::parse_selector;
+
+/// A function of each chosen series at one moment.
+#[utoipa::path(
+    get,
+    path = "/query",
+    tag = "query",
+    params(Scope, Expression, At),
+    responses((status = 200, description = "Largest values first", body = InstantAnswer))
+)]
+pub async fn query_instant(
+    State(app): State<App>,
+    Params((scope, expression, at)): Params<(Scope, Expression, At)>,
+) -> Result<Json<InstantAnswer>, ApiError> {
+    let ask = ask(&app, &scope, expression).await?;
+    Ok(Json(instant(app.source(), &ask, at.at.resolve(now())).await?))
+}
+
+/// A function of each chosen series over time.
+#[utoipa::path(
+    get,
+    path = "/query_range",
+    tag = "query",
+    params(Scope, Expression, Span, Steps),
+    responses((status = 200, description = "Largest averages first", body = RangeAnswer))
+)]
+pub async fn query_range(
+    State(app): State<App>,
+    Params((scope, expression, span, steps)): Params<(Scope, Expression, Span, Steps)>,
+) -> Result<Json<RangeAnswer>, ApiError> {
+    let (from, to) = span.resolve()?;
+    let ask = ask(&app, &scope, expression).await?;
+    let plan = Plan::new(from, to, steps.step, ask.function).map_err(|error| {
+        let field = if error == PlanError::Empty { "from" } else { "step" };
+        ApiError::parameter(field, error.to_string())
+    })?;
+    Ok(Json(range(app.source(), &ask, plan).await?))
+}
+
+/// Fills in what was left to choose.
+async fn ask(app: &App, scope: &Scope, expression: Expression) -> Result<Ask, ApiError> {
+    let selector = scope.narrow(parse_selector(&expression.selector)?)?;
+    if selector.matchers().is_empty() {
+        return Err(ApiError::parameter("match", "must choose something"));
+    }
+    let function = match expression.function {
+        Some(function) => function,
+        None => Function::default_for(app.source().kind_of(&selector).await?),
+    };
+    Ok(Ask {
+        function,
+        aggregation: expression.aggregate.unwrap_or_else(|| Ask::default_aggregation(&expression.by)),
+        by: expression.by,
+        limit: expression.limit as usize,
+        selector,
+    })
+}
