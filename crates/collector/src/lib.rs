@@ -4,16 +4,23 @@
 mod collector;
 mod config;
 pub mod exposition;
+mod fetch;
+mod ingest;
 mod metrics;
 mod outlet;
+mod redact;
 mod source;
 mod sources;
+#[cfg(test)]
+mod testing;
 
 pub use collector::{BuildError, Collector, CollectorHandles};
 pub use config::{Config, Limits, OutletConfig, OutletPolicy, ScrapeTarget};
+pub use fetch::UrlError;
 pub use outlet::{
     Clock, FrameBuilder, Hold, Outlet, OutletError, OutletSettings, PendingFrame, RawSeries, TargetKind,
     TargetStream,
 };
+pub use redact::{MASK, Redactor};
 pub use source::{Source, SourceContext};
-pub use sources::kubernetes::KubernetesConfig;
+pub use sources::kubernetes::{Enabled, KubeletMode, KubernetesConfig};

@@ -1,3 +1,6 @@
 //! The doors through which data come in.
 
 pub mod kubernetes;
+pub(crate) mod own;
+pub(crate) mod schedule;
+pub(crate) mod scrape;

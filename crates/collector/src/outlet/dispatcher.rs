@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 const BATCH_BYTES: usize = 2 << 20;
 /// A bus that has not answered by then is away.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+const LAST_PUBLISH_TIMEOUT: Duration = Duration::from_secs(2);
 /// A shorter failure of the bus is waited out in memory.
 const SPOOL_AFTER: Duration = Duration::from_secs(1);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
@@ -35,6 +36,7 @@ pub(super) struct Dispatcher {
     backoff: Backoff,
     retry_at: Instant,
     is_away: bool,
+    is_closing: bool,
     n_read_failures: u32,
     /// Taken from the queue; neither on the bus nor in the spool yet.
     waiting: Vec<Item>,
@@ -65,6 +67,7 @@ impl Dispatcher {
             backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
             retry_at: Instant::now(),
             is_away: false,
+            is_closing: false,
             n_read_failures: 0,
             waiting: Vec::new(),
         }
@@ -74,13 +77,19 @@ impl Dispatcher {
     pub async fn run(mut self, closing: Shutdown) {
         self.report_state();
         loop {
+            if closing.is_requested() && !self.is_closing {
+                // The bus may be back: it is asked once more, and not for long.
+                self.is_closing = true;
+                self.is_away = false;
+                self.retry_at = Instant::now();
+            }
             if self.waiting.is_empty() && self.is_spool_empty() {
                 self.deliver_next(&closing).await;
             } else {
                 self.retry(&closing).await;
             }
             let is_settled = self.waiting.is_empty() && (self.is_spool_empty() || self.is_away);
-            if closing.is_requested() && is_settled && self.queue.is_empty() {
+            if self.is_closing && is_settled && self.queue.is_empty() {
                 self.queue.close();
                 if self.queue.is_empty() {
                     return;
@@ -202,7 +211,8 @@ impl Dispatcher {
 
     /// `Some` if the bus will never take them.
     async fn publish_once(&mut self, messages: Vec<Outgoing>) -> Result<Option<BusError>, Away> {
-        let published = tokio::time::timeout(PUBLISH_TIMEOUT, self.ports.bus.publish(messages)).await;
+        let patience = if self.is_closing { LAST_PUBLISH_TIMEOUT } else { PUBLISH_TIMEOUT };
+        let published = tokio::time::timeout(patience, self.ports.bus.publish(messages)).await;
         match published {
             Ok(Ok(_)) => {
                 self.backoff.reset();
@@ -213,7 +223,7 @@ impl Dispatcher {
                 Ok(Some(error))
             }
             Ok(Err(error)) => Err(Away(error.to_string())),
-            Err(_) => Err(Away(format!("no answer within {PUBLISH_TIMEOUT:?}"))),
+            Err(_) => Err(Away(format!("no answer within {patience:?}"))),
         }
     }
 
@@ -280,6 +290,7 @@ impl Dispatcher {
     }
 
     fn blame_disk(&mut self, error: &SpoolError) {
+        self.is_away |= self.is_closing;
         self.retry_at = Instant::now() + self.backoff.next_delay();
         self.ports.component.degraded(format!("{error}; free or mend the disk, it is tried again by itself"));
     }

@@ -1,0 +1,213 @@
+//! Scraping of one endpoint: fetched within bounds, read as a whole or not at all, described by `up` and
+//! its companions as Prometheus does.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, Url, header};
+use sentinel_model::Timestamp;
+use sentinel_runtime::{Shutdown, spawn_blocking};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::fetch::{ACCEPT, FetchError, FetchLimits, Fetched, fetch};
+use crate::ingest::{IngestError, Ingested, TargetLabels, ingest};
+use crate::outlet::Hold;
+use crate::sources::schedule::Schedule;
+use crate::{
+    FrameBuilder, Limits, OutletError, PendingFrame, Source, SourceContext, TargetKind, TargetStream,
+};
+
+/// A scrape in hand when the service stops may take so long to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What is scraped, and what its series are called.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    /// Name of its stream, such as `scrape/node-exporter/10.0.0.1:9100`.
+    pub target: String,
+    pub url: Url,
+    pub kind: TargetKind,
+    /// `job`, `instance`, `cluster` and whatever else each series gets.
+    pub labels: TargetLabels,
+    pub interval: Duration,
+    pub timeout: Duration,
+}
+
+pub(crate) struct Scraper {
+    endpoint: Endpoint,
+    client: Client,
+    context: SourceContext,
+    is_up: Option<bool>,
+}
+
+/// Why a scrape stores nothing but `up` = 0.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ScrapeError {
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+}
+
+impl ScrapeError {
+    /// Short name for counters.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Fetch(error) => error.reason(),
+            Self::Ingest(error) => error.reason(),
+        }
+    }
+}
+
+/// One scrape, fetched.
+struct Answer {
+    scraped: Timestamp,
+    started: Instant,
+    fetched: Result<Fetched, FetchError>,
+}
+
+// === impl Scraper ===
+
+impl Scraper {
+    pub fn new(endpoint: Endpoint, client: Client, context: SourceContext) -> Self {
+        Self { endpoint, client, context, is_up: None }
+    }
+
+    /// Scrapes until asked to stop. Scrapes never overlap: one that takes too long costs the next ones.
+    pub async fn scrape_regularly(mut self, shutdown: &Shutdown) {
+        let mut stream = self.context.outlet.target(&self.endpoint.target, self.endpoint.kind);
+        let mut schedule = Schedule::new(&self.endpoint.target, self.endpoint.interval);
+        while shutdown.guard(schedule.next()).await.is_some() {
+            let Some((same, pending)) = self.scrape(stream, shutdown).await else { return };
+            stream = same;
+            if let Err(OutletError::Closed) = pending.publish().await {
+                return;
+            }
+        }
+    }
+
+    /// One scrape, up to its frame; `None` if the service stops meanwhile.
+    async fn scrape(
+        &mut self,
+        stream: TargetStream,
+        shutdown: &Shutdown,
+    ) -> Option<(TargetStream, PendingFrame)> {
+        let hold = self.context.outlet.hold();
+        let answer = self.answer(&hold, shutdown).await?;
+        // The frame has a hold of its own when this one goes.
+        Some(self.store(stream, answer).await)
+    }
+
+    /// `None` if the service stops and the target takes too long.
+    async fn answer(&self, hold: &Hold, shutdown: &Shutdown) -> Option<Answer> {
+        let request = self
+            .client
+            .get(self.endpoint.url.clone())
+            .header(header::ACCEPT, ACCEPT)
+            .header("X-Prometheus-Scrape-Timeout-Seconds", self.endpoint.timeout.as_secs_f64().to_string());
+        let limits =
+            FetchLimits { timeout: self.endpoint.timeout, body_bytes: self.context.limits.body_bytes };
+        let started = Instant::now();
+        let fetched = tokio::select! {
+            fetched = fetch(request, limits) => fetched,
+            () = async { shutdown.requested().await; tokio::time::sleep(GRACE).await } => return None,
+        };
+        Some(Answer { scraped: hold.scraped(), started, fetched })
+    }
+
+    /// Reads the body into a frame, off the async threads.
+    async fn store(&mut self, mut stream: TargetStream, answer: Answer) -> (TargetStream, PendingFrame) {
+        let (labels, limits) = (self.endpoint.labels.clone(), self.context.limits);
+        let (stream, pending, result) = spawn_blocking("scrape", move || {
+            let (pending, result) = read_answer(&mut stream, answer, &labels, &limits);
+            (stream, pending, result)
+        })
+        .await;
+        self.report(&result);
+        (stream, pending)
+    }
+
+    fn report(&mut self, result: &Result<Ingested, ScrapeError>) {
+        let metrics = &self.context.metrics;
+        let url = self.endpoint.url.as_str();
+        metrics.scraped(self.endpoint.kind.as_str(), result.is_ok());
+        match result {
+            Ok(ingested) => {
+                metrics.drop_samples("future_timestamp", ingested.n_from_future as u64);
+                if self.is_up != Some(true) {
+                    info!(url, n_samples = ingested.n_scraped, "target is up");
+                }
+            }
+            Err(error) => {
+                metrics.reject("scrape", error.reason());
+                if self.is_up != Some(false) {
+                    warn!(url, reason = error.reason(), %error, "target is down");
+                }
+            }
+        }
+        self.is_up = Some(result.is_ok());
+    }
+}
+
+/// The frame of one scrape: its samples and what it says of the target, or only the latter.
+fn read_answer(
+    stream: &mut TargetStream,
+    answer: Answer,
+    labels: &TargetLabels,
+    limits: &Limits,
+) -> (PendingFrame, Result<Ingested, ScrapeError>) {
+    let Answer { scraped, started, fetched } = answer;
+    let took = started.elapsed();
+    let result = fetched.and_then(|fetched| Ok((fetched.format()?, fetched.body))).map_err(ScrapeError::from);
+    let result = result.and_then(|(format, body)| {
+        let mut frame = stream.begin(scraped);
+        let ingested =
+            ingest(&mut frame, &body, format, limits, |sample| labels.apply(sample, limits).map(Some))?;
+        add_report(&mut frame, labels, took, Some(ingested));
+        Ok((frame.encode(), ingested))
+    });
+    match result {
+        Ok((pending, ingested)) => (pending, Ok(ingested)),
+        Err(error) => {
+            let mut frame = stream.begin(scraped);
+            add_report(&mut frame, labels, took, None);
+            (frame.encode(), Err(error))
+        }
+    }
+}
+
+/// `up` and its companions; nothing ingested means that the scrape failed.
+fn add_report(
+    frame: &mut FrameBuilder<'_>,
+    labels: &TargetLabels,
+    took: Duration,
+    ingested: Option<Ingested>,
+) {
+    let n_series_added = ingested.map_or(0, |_| frame.n_series_added());
+    let counts = ingested.unwrap_or_default();
+    let scraped = frame.scraped();
+    for (name, value) in [
+        ("up", if ingested.is_some() { 1.0 } else { 0.0 }),
+        ("scrape_duration_seconds", took.as_secs_f64()),
+        ("scrape_samples_scraped", counts.n_scraped as f64),
+        ("scrape_samples_post_metric_relabeling", counts.n_taken as f64),
+        ("scrape_series_added", n_series_added as f64),
+    ] {
+        frame.sample(&labels.own_series(name), scraped, value);
+    }
+}
+
+#[async_trait]
+impl Source for Scraper {
+    fn name(&self) -> &'static str {
+        "scrape"
+    }
+
+    async fn run(self: Box<Self>, shutdown: Shutdown) {
+        self.scrape_regularly(&shutdown).await;
+    }
+}
