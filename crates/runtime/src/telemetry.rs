@@ -60,8 +60,10 @@ pub fn init(config: &LogConfig) -> Result<(), TelemetryError> {
         .with_timer(UtcTime::rfc_3339())
         .with_ansi(is_terminal);
     let installed = match config.format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Auto if !is_terminal => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Auto if !is_terminal => {
+            builder.json().flatten_event(true).with_span_list(false).try_init()
+        }
         LogFormat::Auto | LogFormat::Text => builder.try_init(),
     };
     installed.map_err(TelemetryError::Installed)

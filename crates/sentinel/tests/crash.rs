@@ -135,7 +135,7 @@ impl Life {
 fn write_config(folder: &Path, target: &Target) -> PathBuf {
     let path = folder.join("sentinel.toml");
     let text = format!(
-        "[collector]\nid = \"crash\"\nscrape_interval = \"50ms\"\nscrape_timeout = \"2s\"\nself_metrics = false\n\
+        "[collector]\nid = \"crash\"\nscrape_interval = \"100ms\"\nscrape_timeout = \"100ms\"\nself_metrics = false\n\
          [collector.kubernetes]\nenabled = \"never\"\n\
          [[collector.scrape]]\nurl = \"{}\"\n\
          [processor]\nallowed_lateness = \"2s\"\ncommit_interval = \"200ms\"\n",
@@ -252,7 +252,7 @@ fn finish(config: &Path, data_dir: &Path, target: &Target) {
     let began = Instant::now();
     // Two minutes closed and stored: that of the last crash is among them.
     while life.metric("sentinel_processor_stored_windows_total") < 3.0 * N_SERIES as f64
-        || target.n_scrapes() < n_before + 1_400
+        || target.n_scrapes() < n_before + 900
     {
         assert!(began.elapsed() < DEADLINE + DEADLINE, "no windows reached the store");
         std::thread::yield_now();
