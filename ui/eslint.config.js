@@ -14,6 +14,7 @@ export default [
     languageOptions: { parser, parserOptions: { parser: ts.parser, sourceType: 'module', extraFileExtensions: ['.vue'] } },
     rules: {
       '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^_', argsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-definitions': ['error', 'interface'],
       'vue/no-v-html': 'error',
       'vue/block-lang': ['error', { script: { lang: 'ts' } }],

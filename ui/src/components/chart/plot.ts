@@ -61,9 +61,11 @@ function drawReference(u: uPlot, line: ReferenceLine): void {
   ctx.lineTo(bbox.left + bbox.width, y);
   ctx.stroke();
   ctx.font = `${11 * devicePixelRatio}px 'Inter Variable', sans-serif`;
-  ctx.textAlign = 'right';
+  // Request and limit are often close: their names stand at opposite ends.
+  const isLimit = line.tone === 'limit';
+  ctx.textAlign = isLimit ? 'right' : 'left';
   ctx.textBaseline = y - bbox.top < 16 * devicePixelRatio ? 'top' : 'bottom';
-  ctx.fillText(line.text, bbox.left + bbox.width - 4 * devicePixelRatio, y + (ctx.textBaseline === 'top' ? 3 : -2) * devicePixelRatio);
+  ctx.fillText(line.text, isLimit ? bbox.left + bbox.width - 4 * devicePixelRatio : bbox.left + 4 * devicePixelRatio, y + (ctx.textBaseline === 'top' ? 3 : -2) * devicePixelRatio);
   ctx.restore();
 }
 
@@ -75,20 +77,23 @@ function drawMark(u: uPlot, mark: ChartMark): void {
   const y = bbox.top + r;
   ctx.save();
   ctx.strokeStyle = ctx.fillStyle = tokenOf(mark.kind === 'rollout' ? 'text-2' : 'serious');
-  ctx.globalAlpha = 0.45;
-  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
-  ctx.beginPath();
-  ctx.moveTo(x, y);
-  ctx.lineTo(x, bbox.top + bbox.height);
-  ctx.stroke();
-  ctx.globalAlpha = 1;
+  // Events are many and only marked; what changed the series gets a line through it.
+  if (mark.kind !== 'incident') {
+    ctx.globalAlpha = 0.5;
+    ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, y);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.globalAlpha = mark.kind === 'incident' ? 0.8 : 1;
   ctx.beginPath();
   if (mark.kind === 'rollout') {
     ctx.moveTo(x, y - r);
     ctx.lineTo(x + r, y + r);
     ctx.lineTo(x - r, y + r);
   } else if (mark.kind === 'restart') ctx.arc(x, y, r, 0, Math.PI * 2);
-  else ctx.rect(x - r * 1.4, y - r * 0.6, r * 2.8, r * 1.2);
+  else ctx.rect(x - r * 0.75, y - r * 0.4, r * 1.5, r * 0.8);
   ctx.fill();
   ctx.restore();
 }
