@@ -10,7 +10,8 @@ export default defineConfig({
   server: {
     host: '127.0.0.1',
     port: 5173,
-    proxy: { '/api': { target: api, ws: true } },
+    // The server checks that a WebSocket's origin is its own.
+    proxy: { '/api': { target: api, ws: true, changeOrigin: true, headers: { origin: api } } },
   },
   build: {
     target: 'es2022',

@@ -9,6 +9,7 @@ import { contrast, distances, isInGamut } from './colour.mjs';
 
 const at = (path) => fileURLToPath(new URL(`../src/styles/${path}`, import.meta.url));
 const STATUSES = ['ok', 'info', 'warn', 'serious', 'critical', 'unknown'];
+const FILLS = ['ok-fill', 'warn-fill', 'serious-fill', 'critical-fill', 'bar'];
 const PLAIN = ['surface-0', 'surface-1', 'surface-2'];
 const LEAST = { text: 4.5, series: 3, usual: 0.1, protan: 0.06, deutan: 0.06, tritan: 0.05 };
 
@@ -43,6 +44,7 @@ export function faults(table) {
       for (const name of ['text-1', 'text-2', 'text-3', 'accent', ...STATUSES]) {
         need(theme, `contrast of ${name} on ${surface}`, contrast(tokens[name], tokens[surface]), LEAST.text);
       }
+      for (const name of FILLS) need(theme, `contrast of ${name} on ${surface}`, contrast(tokens[name], tokens[surface]), LEAST.series);
       series.forEach((colour, i) => need(theme, `contrast of series ${i} on ${surface}`, contrast(colour, tokens[surface]), LEAST.series));
     }
     for (const name of ['text-1', 'text-2']) need(theme, `${name} on surface-3`, contrast(tokens[name], tokens['surface-3']), LEAST.text);
