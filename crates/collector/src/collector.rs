@@ -13,6 +13,7 @@ use crate::fetch::{UrlError, scrape_client, target_url};
 use crate::ingest::TargetLabels;
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings, SpoolUnusable};
+use crate::sources::kubernetes::Kubernetes;
 use crate::sources::own::OwnMetrics;
 use crate::sources::scrape::{Endpoint, Scraper};
 use crate::{Config, Outlet, ScrapeTarget, Source, SourceContext, TargetKind};
@@ -70,8 +71,8 @@ impl Collector {
         let metrics = Arc::new(Metrics::register(registry));
         let component = handles.health.component("collector.outlet");
         let folder = handles.data_dir.join("spool");
-        let (outlet, service) =
-            Outlet::build(settings, handles.bus, &folder, Arc::clone(&metrics), component)?;
+        let bus = Arc::clone(&handles.bus);
+        let (outlet, service) = Outlet::build(settings, bus, &folder, Arc::clone(&metrics), component)?;
         let context = SourceContext {
             outlet,
             cluster: handles.cluster.as_str().into(),
@@ -83,6 +84,13 @@ impl Collector {
             health: handles.health,
         };
         let mut sources = scrapers(config, &context)?;
+        let cluster =
+            Kubernetes::build(&config.kubernetes, context.clone(), handles.bus, handles.data_dir).map_err(
+                |error| BuildError::Config { key: "kubernetes".to_owned(), message: error.to_string() },
+            )?;
+        if let Some(cluster) = cluster {
+            sources.push(Box::new(cluster));
+        }
         if let Some(admin) = handles.admin.filter(|_| config.self_metrics) {
             sources.push(Box::new(OwnMetrics::new(admin, context.clone())));
         }
