@@ -5,6 +5,8 @@ import { exactText } from './moment';
 /** What stands for a value that was not measured. */
 export const ABSENT = '–';
 
+// Made once: making a formatter for every cell is what costs.
+const GROUPED = new Intl.NumberFormat('en-US');
 const SI = ['', 'k', 'M', 'G', 'T', 'P'];
 const IEC = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
@@ -13,7 +15,7 @@ export function significant(value: number, decimals = 3): string {
   const size = Math.abs(value);
   if (value === 0) return '0';
   if (Number.isInteger(value) && size < 10_000) return String(value);
-  if (size >= 100) return Math.round(value).toLocaleString('en-US');
+  if (size >= 100) return GROUPED.format(Math.round(value));
   if (size >= 10) return value.toFixed(Math.min(1, decimals));
   if (size >= 0.9995) return value.toFixed(Math.min(2, decimals));
   const needed = Math.min(decimals, 2 - Math.floor(Math.log10(size)));
@@ -90,7 +92,7 @@ export function unitTitle(unit: Unit): string {
 }
 
 export const countText = (value: number | null | undefined): string =>
-  value === null || value === undefined ? ABSENT : value.toLocaleString('en-US');
+  value === null || value === undefined ? ABSENT : GROUPED.format(value);
 
 export const coresText = (value: number | null | undefined): string =>
   value === null || value === undefined ? ABSENT : significant(value);

@@ -72,7 +72,9 @@ export function useSparks() {
 
   function want(rows: readonly TreeRow[]): void {
     wanted = rows;
-    timer ??= setTimeout(readWanted, WAIT_MS);
+    // Only where scrolling comes to rest.
+    if (timer) clearTimeout(timer);
+    timer = setTimeout(readWanted, WAIT_MS);
   }
 
   onScopeDispose(() => {
