@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod discovery;
 mod events;
+mod intake;
 mod json;
 mod kind;
 mod kubelet;
@@ -11,12 +12,18 @@ mod logs;
 mod objects;
 mod owners;
 mod quantity;
+mod source;
 mod state_metrics;
+mod state_stream;
 #[cfg(test)]
 mod testing;
 mod view;
 mod watch;
 
-pub use config::{
-    DiscoveryConfig, Enabled, KubeletConfig, KubeletMode, KubernetesConfig, LogsConfig, WatchConfig,
-};
+pub use config::{Enabled, KubeletMode, KubernetesConfig};
+pub(crate) use kind::Kind;
+pub(crate) use kubelet::{Endpoint, Health, KubeletReading};
+pub(crate) use logs::{JoinLimits, Joined, Joiner};
+pub(crate) use source::Kubernetes;
+pub(crate) use view::{News, View};
+pub(crate) use watch::{Change, Delta};

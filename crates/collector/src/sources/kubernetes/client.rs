@@ -13,8 +13,8 @@ use parking_lot::{Mutex, RwLock};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-pub(super) use location::is_link_local;
 pub(crate) use location::{ConnectError, Location};
+pub(super) use location::{check_url, is_link_local};
 pub(super) use request::{Accept, Bounds, CallError, fetch, message_of, next_chunk, open};
 
 use super::KubernetesConfig;

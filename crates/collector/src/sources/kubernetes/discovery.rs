@@ -1,9 +1,13 @@
 //! Pods that ask to be scraped, and what of such a wish is granted: only the pod's own address, a port
 //! that serves metrics, and a plain path.
 
+mod targets;
+
 use std::net::IpAddr;
 
 use serde_json::Value;
+
+pub(super) use targets::Targets;
 
 use super::client::is_link_local;
 use super::json::{list, text};

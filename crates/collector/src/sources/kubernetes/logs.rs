@@ -1,7 +1,155 @@
-//! Logs of pods in opted-in namespaces.
+//! Logs of pods in opted-in namespaces: one reader a container.
 
 mod join;
 mod line;
 mod position;
 mod positions;
+mod reader;
 mod severity;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
+use tracing::info;
+
+use super::client::Connection;
+use super::config::LogsConfig;
+use super::view::{Life, View};
+use crate::SourceContext;
+use positions::Positions;
+use reader::{ContainerName, Reader};
+
+/// What all readers share. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Logs {
+    connection: Arc<Connection>,
+    config: Arc<LogsConfig>,
+    namespaces: Arc<[String]>,
+    view: Arc<View>,
+    context: SourceContext,
+    positions: Arc<Positions>,
+    health: Component,
+}
+
+struct Running {
+    trigger: ShutdownTrigger,
+    task: Task<()>,
+}
+
+impl Logs {
+    /// Reads the positions of the last run.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub(super) async fn open(
+        config: &super::KubernetesConfig,
+        connection: Arc<Connection>,
+        view: Arc<View>,
+        context: SourceContext,
+        folder: &Path,
+    ) -> io::Result<Self> {
+        tokio::fs::create_dir_all(folder).await?;
+        let positions = Positions::open(&folder.join("log-positions.jsonl")).await?;
+        Ok(Self {
+            connection,
+            config: Arc::new(config.logs.clone()),
+            namespaces: config.log_namespaces.clone().into(),
+            health: context.health.component("collector.logs"),
+            view,
+            context,
+            positions: Arc::new(positions),
+        })
+    }
+
+    /// Reads every wanted container for as long as it is there. Pods that the view does not hold when this
+    /// begins are taken to be gone.
+    pub(super) async fn run(self, shutdown: Shutdown) {
+        self.health.ready();
+        self.forget_gone_pods().await;
+        let mut revision = self.view.revision();
+        let mut running: HashMap<ContainerName, Running> = HashMap::new();
+        loop {
+            revision.mark_unchanged();
+            running.retain(|_, reader| !reader.task.is_finished());
+            self.start_readers(&mut running, &shutdown);
+            match shutdown.guard(revision.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => break,
+            }
+        }
+        // What was read is published and noted before they end.
+        for reader in running.values() {
+            reader.trigger.trigger();
+        }
+        for reader in running.into_values() {
+            reader.task.await;
+        }
+    }
+
+    fn start_readers(&self, running: &mut HashMap<ContainerName, Running>, shutdown: &Shutdown) {
+        let wanted = self.wanted();
+        let n_wanted = wanted.len();
+        for name in wanted {
+            if running.contains_key(&name) {
+                continue;
+            }
+            if running.len() >= self.config.max_streams {
+                break;
+            }
+            info!(log = name.key(), "reading a log");
+            let (trigger, stop) = shutdown.child();
+            let reader = Reader::new(self.clone(), name.clone());
+            running.insert(name, Running { trigger, task: spawn("log", reader.run(stop)) });
+        }
+        let n_unread = n_wanted.saturating_sub(self.config.max_streams);
+        if n_unread == 0 {
+            self.health.ready();
+        } else {
+            let hint = "raise collector.kubernetes.logs.max_streams or choose fewer namespaces";
+            self.health.degraded(format!("{n_unread} containers' logs are not read: {hint}"));
+        }
+    }
+
+    /// Containers that have written, or may have.
+    fn wanted(&self) -> Vec<ContainerName> {
+        let is_in =
+            |namespace: &str| self.namespaces.iter().any(|wanted| wanted == "*" || wanted == namespace);
+        let pods = self.view.pods();
+        let pods = pods.iter().filter(|pod| is_in(&pod.namespace));
+        pods.flat_map(|pod| {
+            let started = pod.containers.iter().filter(|container| container.life != Life::NotStarted);
+            started.map(|container| ContainerName {
+                namespace: Arc::clone(&pod.namespace),
+                pod: Arc::clone(&pod.name),
+                uid: pod.uid.clone(),
+                container: Arc::clone(&container.name),
+            })
+        })
+        .collect()
+    }
+
+    async fn forget_gone_pods(&self) {
+        let pods: HashSet<String> = self.view.pods().iter().map(|pod| pod.uid.clone()).collect();
+        let is_there = |key: &str| ContainerName::uid_of(key).is_some_and(|uid| pods.contains(uid));
+        if let Err(error) = self.positions.retain(is_there).await {
+            self.positions_failed(&error);
+        }
+    }
+
+    async fn forget(&self, key: &str) {
+        if let Err(error) = self.positions.retain(|other| other != key).await {
+            self.positions_failed(&error);
+        }
+    }
+
+    fn positions_failed(&self, error: &io::Error) {
+        let what = "positions of logs cannot be written, lines may come twice after a restart";
+        self.health.degraded(format!("{what}: {error}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

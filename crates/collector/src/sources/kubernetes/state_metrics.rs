@@ -3,7 +3,7 @@
 //!
 //! A family is either given as kube-state-metrics gives it (its rows of zeros included) or not at all;
 //! the tests compare them with what a real kube-state-metrics said of the same objects. Every series
-//! has `workload` and `workload_kind` in addition where they apply. Left out on purpose: families that
+//! has `cluster` in addition, and `workload` and `workload_kind` where they apply. Left out on purpose: families that
 //! copy every label, annotation or toleration of an object.
 
 mod autoscaling;
@@ -28,9 +28,16 @@ pub(crate) struct StateSample {
     pub(crate) value: f64,
 }
 
+/// What an object does not tell of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Home<'a> {
+    pub(crate) cluster: &'a str,
+    pub(crate) workload: Option<&'a WorkloadRef>,
+}
+
 /// All numbers of an object.
-pub(crate) fn state_samples(kind: Kind, object: &Value, workload: Option<&WorkloadRef>) -> Vec<StateSample> {
-    let mut family = Family::new(kind, object, workload);
+pub(crate) fn state_samples(kind: Kind, object: &Value, home: Home<'_>) -> Vec<StateSample> {
+    let mut family = Family::new(kind, object, home);
     match kind {
         Kind::Pod => pod::pod(object, &mut family),
         Kind::Node => node::node(object, &mut family),
@@ -59,15 +66,16 @@ struct Family<'a> {
 }
 
 impl<'a> Family<'a> {
-    fn new(kind: Kind, object: &'a Value, workload: Option<&'a WorkloadRef>) -> Self {
+    fn new(kind: Kind, object: &'a Value, home: Home<'a>) -> Self {
         let mut base = vec![
+            ("cluster", home.cluster),
             ("namespace", text(object, "metadata.namespace")),
             (label_of(kind), text(object, "metadata.name")),
         ];
         if matches!(kind, Kind::Pod | Kind::Service) {
             base.push(("uid", text(object, "metadata.uid")));
         }
-        if let Some(workload) = workload {
+        if let Some(workload) = home.workload {
             base.push(("workload", &workload.name));
             base.push(("workload_kind", &workload.kind));
         }

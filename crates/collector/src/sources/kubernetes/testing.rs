@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use serde_json::Value;
 
-pub(crate) use server::{Reply, Server};
+pub(crate) use server::{Asked, Reply, Server};
 
 /// A folder of shared test data; `None` (said aloud) when this checkout has none.
 #[expect(clippy::print_stdout, reason = "a test that was skipped says so")]

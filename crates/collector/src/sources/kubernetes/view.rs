@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use ahash::{AHashMap, RandomState};
 use parking_lot::RwLock;
-use sentinel_model::{EventRecord, ObjectState, Timestamp, WorkloadRef};
+use sentinel_model::{EventRecord, ObjectKey, ObjectState, Timestamp, WorkloadRef};
 use serde_json::Value;
 use tokio::sync::watch;
 
-pub(crate) use entry::{Facts, NodeFacts, PodFacts};
+pub(crate) use entry::{ContainerFacts, Facts, Life, NodeFacts, PodFacts};
 pub(super) use ghosts::{Ghosts, recall};
 
 use super::events::{event_record, regarding};
@@ -21,7 +21,7 @@ use super::json::{owned, text};
 use super::kind::Kind;
 use super::objects::{Refusal, Sighting, object_state};
 use super::owners::Owners;
-use super::state_metrics::{StateSample, state_samples};
+use super::state_metrics::{Home, StateSample, state_samples};
 use super::watch::{Change, Delta};
 use entry::Entry;
 
@@ -115,7 +115,9 @@ impl View {
                 return Ok(());
             }
         }
-        let samples = state_samples(kind, object, state.workload.as_ref()).into();
+        let samples =
+            state_samples(kind, object, Home { cluster: &self.cluster, workload: state.workload.as_ref() })
+                .into();
         let facts = Facts::of(kind, object, &state);
         let mut bare = state.clone();
         bare.manifest = String::new();
@@ -206,14 +208,22 @@ impl View {
     }
 
     /// Makes sure that these are told again: they did not reach the bus.
-    pub(crate) fn untell(&self, states: &[ObjectState]) {
+    pub(crate) fn untell(&self, keys: &[ObjectKey]) {
         let mut inner = self.inner.write();
-        for state in states {
-            let kind = Kind::from_name(&state.key.kind);
+        for key in keys {
+            let kind = Kind::from_name(&key.kind);
             let shelf = kind.and_then(|kind| inner.kinds.get_mut(&kind));
-            if let Some(entry) = shelf.and_then(|shelf| shelf.objects.get_mut(&state.key.uid)) {
+            if let Some(entry) = shelf.and_then(|shelf| shelf.objects.get_mut(&key.uid)) {
                 entry.fingerprint = !entry.fingerprint;
             }
+        }
+    }
+
+    /// As [`Self::untell`], for events.
+    pub(crate) fn untell_events(&self, uids: &[String]) {
+        let mut inner = self.inner.write();
+        for uid in uids {
+            inner.events.remove(uid);
         }
     }
 
@@ -260,6 +270,10 @@ impl View {
             .flat_map(|shelf| shelf.objects.values())
             .filter_map(|entry| pick(&entry.facts))
             .collect()
+    }
+
+    pub(crate) fn cluster(&self) -> Arc<str> {
+        Arc::clone(&self.cluster)
     }
 
     fn holds(&self, kind: Kind, uid: &str) -> bool {

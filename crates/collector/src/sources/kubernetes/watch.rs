@@ -20,6 +20,8 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 pub(super) use board::{Board, Synced};
+pub(super) use lines::{Line, LineBuffer};
+pub(super) use list::encoded;
 
 use super::client::{CallError, Connection};
 use super::config::WatchConfig;

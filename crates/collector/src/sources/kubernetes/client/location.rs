@@ -147,7 +147,7 @@ fn from_url(url: &str, config: &KubernetesConfig) -> Result<Config, ConnectError
 ///
 /// # Errors
 /// It is not one: no encryption outside this machine, user and password inside, or a cloud's metadata.
-pub(super) fn check_url(url: &str) -> Result<Uri, ConnectError> {
+pub(in super::super) fn check_url(url: &str) -> Result<Uri, ConnectError> {
     let refuse = |reason| ConnectError::Url { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|_| refuse("it is not a URL such as https://10.0.0.1:6443"))?;
     let host = uri.host().ok_or_else(|| refuse("it names no host"))?;

@@ -15,18 +15,6 @@ pub(crate) enum Scope {
     Volume,
 }
 
-impl Scope {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Node => "node",
-            Self::SystemContainer => "system_container",
-            Self::Pod => "pod",
-            Self::Container => "container",
-            Self::Volume => "volume",
-        }
-    }
-}
-
 /// Whose number it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Subject<'a> {

@@ -51,8 +51,8 @@ impl Joiner {
     /// Takes a line; gives the record before it if this line begins another one.
     pub(crate) fn push(&mut self, timestamp_ns: i64, line: &str) -> Option<Joined> {
         if let Some(pending) = &mut self.pending {
-            let has_room = pending.n_lines < self.limits.lines
-                && pending.body.len() + line.len() < self.limits.bytes;
+            let has_room =
+                pending.n_lines < self.limits.lines && pending.body.len() + line.len() < self.limits.bytes;
             if has_room && let Some(trace) = continued(self.trace, line) {
                 self.trace = trace;
                 pending.body.push('\n');
@@ -63,8 +63,12 @@ impl Joiner {
         }
         let before = self.flush();
         self.trace = begun(line);
-        self.pending =
-            Some(Joined { timestamp_ns, body: line.to_owned(), n_lines: 1, severity: LogSeverity::default() });
+        self.pending = Some(Joined {
+            timestamp_ns,
+            body: line.to_owned(),
+            n_lines: 1,
+            severity: LogSeverity::default(),
+        });
         before
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 const MAX_REMEMBERED: usize = 32;
 
 /// What identifies a line: when it was written and a hash of it.
-type LineId = (i64, u64);
+pub(crate) type LineId = (i64, u64);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
@@ -99,7 +99,9 @@ pub(crate) fn line_id(timestamp_ns: i64, text: &str) -> LineId {
 
 /// FNV-1a, 64 bits: stable, and good enough to tell lines of one instant apart.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 #[cfg(test)]

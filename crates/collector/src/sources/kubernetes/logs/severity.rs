@@ -98,10 +98,10 @@ fn of_words(line: &str) -> Option<LogSeverity> {
             (before, after.chars().next()),
             (Some('['), Some(']')) | (Some('<'), Some('>')) | (Some('|'), Some('|'))
         ) || (after.starts_with(':') && !after.starts_with("://"));
-        if is_capital || is_marked {
-            if let Some(found) = of_word(word) {
-                return Some(found);
-            }
+        if (is_capital || is_marked)
+            && let Some(found) = of_word(word)
+        {
+            return Some(found);
         }
         rest = after;
     }
@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn reads_what_real_programs_write() {
         let cases = [
-            (r#"{"ts":"2026-11-21T08:56:02Z","level":"info","msg":"ERROR is only a word here"}"#, LogSeverity::Info),
+            (
+                r#"{"ts":"2026-11-21T08:56:02Z","level":"info","msg":"ERROR is only a word here"}"#,
+                LogSeverity::Info,
+            ),
             (r#"{"severity":"WARNING","message":"x"}"#, LogSeverity::Warn),
             (r#"{"level":50,"msg":"x"}"#, LogSeverity::Error),
             ("ts=2026-11-21T08:55:27Z level=info service=gateway error=none", LogSeverity::Info),

@@ -5,9 +5,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
 use super::super::kind::Kind;
-
-/// What stands for a value that was taken out.
-pub(crate) const REDACTED: &str = "[redacted]";
+use crate::MASK;
 
 /// Keys that are left out wherever they stand. Versions and heartbeats change without any change of
 /// state; the version is a field of its own, a changed manifest thus means a changed object.
@@ -44,7 +42,8 @@ struct Clean<'a> {
 
 impl Clean<'_> {
     fn keeps(&self, key: &str) -> bool {
-        !LEFT_OUT.contains(&key) && !(self.place == Place::NodeStatus && key == "images")
+        let is_list_of_images = self.place == Place::NodeStatus && key == "images";
+        !LEFT_OUT.contains(&key) && !is_list_of_images
     }
 
     fn below(&self, key: &str) -> Place {
@@ -64,7 +63,7 @@ impl Serialize for Clean<'_> {
                 for (key, value) in fields.iter().filter(|(key, _)| self.keeps(key)) {
                     let is_secret = self.place == Place::Environment && key == "value";
                     if is_secret && value.as_str() != Some("") {
-                        map.serialize_entry(key, REDACTED)?;
+                        map.serialize_entry(key, MASK)?;
                     } else {
                         map.serialize_entry(key, &Clean { value, place: self.below(key) })?;
                     }
@@ -105,7 +104,7 @@ mod tests {
         for (kind, object) in [(Kind::Pod, pod), (Kind::CronJob, deep)] {
             let text = manifest(kind, &object);
             assert!(!text.contains("hunter2"), "{text}");
-            assert_eq!(text.matches(REDACTED).count(), 2);
+            assert_eq!(text.matches(MASK).count(), 2);
             assert!(text.contains("secretKeyRef") && text.contains(r#""value":"""#));
         }
     }

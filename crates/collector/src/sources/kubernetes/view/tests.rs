@@ -79,7 +79,7 @@ fn tells_again_what_did_not_reach_the_bus() {
     let delta = || Delta { kind: Kind::Pod, change: Change::Seen(pod("1", "Running", "5")) };
     view.take(delta(), Timestamp::default(), &mut news).expect("a pod");
     let Some(News::Object(state)) = news.pop() else { panic!("an object") };
-    view.untell(&[*state]);
+    view.untell(&[state.key]);
     view.take(delta(), Timestamp::default(), &mut news).expect("a pod");
     assert_eq!(news.len(), 1);
 }

@@ -91,7 +91,7 @@ impl Watch {
 }
 
 /// Percent-encoding of all but letters, digits and `-_.~`.
-pub(super) fn encoded(text: &str) -> String {
+pub(in super::super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

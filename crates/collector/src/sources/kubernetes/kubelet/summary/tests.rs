@@ -25,10 +25,26 @@ fn summary_of(folder: &Path) -> Value {
     parse(read(folder, "stats-summary.json").expect("a summary").as_bytes()).expect("a summary")
 }
 
+const fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Node => "node",
+        Scope::SystemContainer => "system_container",
+        Scope::Pod => "pod",
+        Scope::Container => "container",
+        Scope::Volume => "volume",
+    }
+}
+
 fn summary_lines(summary: &Value) -> Vec<String> {
     let line = |row: SummaryRow<'_>| {
         let Subject { scope, namespace, pod, uid, name, .. } = row.subject;
-        format!("{},{namespace},{pod},{uid},{name},{},{},{}", scope.as_str(), row.metric, row.value, row.time)
+        format!(
+            "{},{namespace},{pod},{uid},{name},{},{},{}",
+            scope_name(scope),
+            row.metric,
+            row.value,
+            row.time
+        )
     };
     let mut lines: Vec<_> = flatten(summary).into_iter().map(line).collect();
     lines.sort();
