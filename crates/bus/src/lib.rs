@@ -7,12 +7,14 @@ use sentinel_runtime::{Health, Registry};
 
 mod bus;
 mod config;
+mod consumer;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod embedded;
 mod error;
 mod metered;
 mod partitioner;
+mod publisher;
 
 pub use bus::{
     Bus, Commit, Consumer, Delivered, Follower, Offsets, Outgoing, PollLimit, Polled, Position, Record,
@@ -20,6 +22,7 @@ pub use bus::{
 };
 pub use config::{Config, EmbeddedConfig, Fsync, MaxBytes, Retention};
 pub use error::BusError;
+pub use publisher::Publisher;
 
 /// Folder of the embedded log in the data folder.
 const FOLDER: &str = "bus";

@@ -24,7 +24,7 @@ const ROUNDS_A_FOLDER: u64 = 40;
 /// One round in this many kills the process while it starts.
 const EARLY_KILL: u32 = 5;
 /// One round in this many is long, so that journals are changed too.
-const LONG_ROUND: u32 = 8;
+const LONG_ROUND: u32 = 10;
 
 /// What is known of one folder.
 #[derive(Default)]
@@ -53,7 +53,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             known = Known::default();
         }
         let is_early = random.random_ratio(1, EARLY_KILL);
-        let most = if random.random_ratio(1, LONG_ROUND) { 10_000 } else { 1_000 };
+        let most = if random.random_ratio(1, LONG_ROUND) { 6_000 } else { 600 };
         let n_acks = if is_early { 0 } else { random.random_range(1..most) };
         n_acknowledged += known.round(folder.path(), round, n_acks);
         known.verify(folder.path());

@@ -23,6 +23,11 @@ pub(super) struct Draft<'a> {
     batch: Option<OwnedWriteBatch>,
     /// Next offsets as they will be once the batch is written.
     heads: BTreeMap<TopicPartition, u64>,
+    /// The segments that are appended to, as they will be once the batch is written.
+    open: BTreeMap<Topic, Arc<Segment>>,
+    /// Those that begin in this batch. Nobody else may know them before it is written: without its row
+    /// in the catalog a segment is gone at the next start.
+    created: Vec<(Topic, Arc<Segment>)>,
     buffered: BTreeMap<u64, Buffered>,
     answers: Vec<Answer>,
     /// Nothing of the batch is written then.
@@ -41,6 +46,8 @@ impl<'a> Draft<'a> {
             now: store.now(),
             batch: Some(store.database.batch().durability(Some(PersistMode::Buffer))),
             heads: BTreeMap::new(),
+            open: BTreeMap::new(),
+            created: Vec::new(),
             buffered: BTreeMap::new(),
             answers: Vec::new(),
             error: None,
@@ -55,7 +62,7 @@ impl<'a> Draft<'a> {
                 Ok(())
             }
             Request::Seal { topic, reply } => {
-                if let Some(open) = self.store.topic(topic).open_segment() {
+                if let Some(open) = self.open_segment(self.store.topic(topic)) {
                     self.seal(topic, &open);
                 }
                 self.answers.push(Answer::Done(reply));
@@ -80,6 +87,9 @@ impl<'a> Draft<'a> {
     /// Lets readers see what was written, and answers.
     pub fn finish(&mut self, result: &Result<(), BusError>) {
         if result.is_ok() {
+            for (topic, segment) in self.created.drain(..) {
+                self.store.topic(topic).push(segment);
+            }
             let mut grown: Vec<Topic> = Vec::new();
             for (at, next) in &self.heads {
                 self.store.topic(at.topic).advance(at.partition, *next);
@@ -161,7 +171,7 @@ impl<'a> Draft<'a> {
     }
 
     fn segment_for(&mut self, log: &TopicLog) -> Result<Arc<Segment>, BusError> {
-        if let Some(open) = log.open_segment() {
+        if let Some(open) = self.open_segment(log) {
             if !log.is_full(&open.stats(), self.now) {
                 return Ok(open);
             }
@@ -177,8 +187,18 @@ impl<'a> Draft<'a> {
         let bases = (0..log.n_partitions()).map(head).collect();
         let segment = Arc::new(Segment::new(id, bases, keyspace, Default::default()));
         self.catalog(log.topic, &segment);
-        log.push(Arc::clone(&segment));
+        self.created.push((log.topic, Arc::clone(&segment)));
+        self.open.insert(log.topic, Arc::clone(&segment));
         Ok(segment)
+    }
+
+    fn open_segment(&mut self, log: &TopicLog) -> Option<Arc<Segment>> {
+        if let Some(open) = self.open.get(&log.topic) {
+            return Some(Arc::clone(open)).filter(|open| open.is_open());
+        }
+        let open = log.open_segment()?;
+        self.open.insert(log.topic, Arc::clone(&open));
+        Some(open)
     }
 
     fn seal(&mut self, topic: Topic, segment: &Segment) {

@@ -16,6 +16,7 @@ use crate::contract::Harness;
 use crate::{Bus, EmbeddedConfig, Fsync};
 
 mod model;
+mod trouble;
 
 /// A log in a temporary folder, with a clock of its own.
 struct Embedded {

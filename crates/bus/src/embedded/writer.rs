@@ -19,6 +19,7 @@ pub(super) struct Writer {
     store: Arc<Store>,
     health: Component,
     buffers: Buffers,
+    has_failed: bool,
     /// When an fsync is due for what was written since the last one.
     sync_due: Option<Instant>,
 }
@@ -29,7 +30,7 @@ struct CloseOnExit<'a>(&'a Queue);
 impl Writer {
     pub fn new(store: Arc<Store>, health: Component) -> Self {
         let buffers = Buffers::new(store.config.write_buffer_bytes);
-        Self { store, health, buffers, sync_due: None }
+        Self { store, health, buffers, has_failed: false, sync_due: None }
     }
 
     /// Runs until the queue is closed and empty.
@@ -55,9 +56,7 @@ impl Writer {
             draft.add(request);
         }
         let result = self.make_durable(&mut draft);
-        if let Err(error) = &result {
-            self.report(error);
-        }
+        self.report(&result);
         draft.finish(&result);
         for buffered in draft.into_buffered() {
             self.buffers.add(&store.database, buffered);
@@ -93,14 +92,21 @@ impl Writer {
     }
 
     fn sync_or_report(&mut self) {
-        if let Err(error) = self.sync() {
-            self.report(&error);
-        }
+        let result = self.sync();
+        self.report(&result);
     }
 
-    /// fjall writes nothing any more after a failure, because it cannot know what the disk has.
-    fn report(&self, error: &BusError) {
-        self.health.set(ComponentState::Failed(format!("{error}; check the disk's space and restart")));
+    /// fjall writes nothing any more after most failures, because it cannot know what the disk has.
+    fn report(&mut self, result: &Result<(), BusError>) {
+        match result {
+            Ok(()) if self.has_failed => self.health.ready(),
+            Ok(()) => {}
+            Err(error) => {
+                let reason = format!("{error}; check the disk's space and restart");
+                self.health.set(ComponentState::Failed(reason));
+            }
+        }
+        self.has_failed = result.is_err();
     }
 }
 

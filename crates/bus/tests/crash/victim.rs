@@ -71,7 +71,7 @@ fn open_with(folder: &Path, maintenance_interval: Duration, fsync: Fsync) -> Arc
         partitions: PARTITIONS,
         fsync,
         fsync_interval: Duration::from_millis(5),
-        write_buffer_bytes: 128 << 10,
+        write_buffer_bytes: 512 << 10,
         maintenance_interval,
         tombstone_retention: Duration::from_millis(50),
         retention: Retention { events: Duration::from_secs(1), ..Retention::default() },
