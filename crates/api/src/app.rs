@@ -48,6 +48,7 @@ pub struct State {
     pub config: Config,
     pub mode: Mode,
     pub started: Timestamp,
+    clock: Clock,
     pub own: Metrics,
     pub objects: Objects,
     pub live: Live,
@@ -67,6 +68,9 @@ pub struct State {
     pub shutdown: Shutdown,
 }
 
+/// Tells the time, so that answers can be tested.
+pub type Clock = fn() -> Timestamp;
+
 /// What of the state comes from outside.
 pub struct Parts {
     pub bus: Arc<dyn Bus>,
@@ -74,6 +78,7 @@ pub struct Parts {
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
     pub health: Health,
+    pub clock: Clock,
 }
 
 /// Records kept for live watchers: some seconds of a busy cluster.
@@ -83,7 +88,7 @@ const MAX_RECENT_BYTES: usize = 4 << 20;
 
 impl App {
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
-        let Parts { bus, metrics, logs, cache, health } = parts;
+        let Parts { bus, metrics, logs, cache, health, clock } = parts;
         let live = Live::new(config.limits.live_series);
         Self(Arc::new(State {
             bus,
@@ -92,7 +97,8 @@ impl App {
             cache,
             health,
             mode,
-            started: now(),
+            started: clock(),
+            clock,
             own,
             objects: Objects::default(),
             live,
@@ -111,8 +117,12 @@ impl App {
         }))
     }
 
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     pub fn usage_table(&self) -> Arc<usage::Table> {
-        self.usage.table(&self.live, now())
+        self.usage.table(&self.live, self.now())
     }
 
     /// Pods by workload and node; the same for everybody until an object changes.
@@ -123,7 +133,7 @@ impl App {
             return Arc::clone(groups);
         }
         let usage = self.usage_table();
-        let view = View { now: now(), usage: &usage };
+        let view = View { now: self.now(), usage: &usage };
         let groups = Arc::new(PodGroups::new(&self.objects.of_kind("Pod"), view));
         *cached = Some((version, Arc::clone(&groups)));
         groups

@@ -36,6 +36,8 @@ pub enum ApiError {
     MediaType,
     #[error("the request is larger than {limit} bytes")]
     TooLarge { limit: usize },
+    #[error("the headers are larger than {limit} bytes")]
+    HeadersTooLarge { limit: usize },
     #[error("the address is longer than {limit} bytes")]
     UriTooLong { limit: usize },
     #[error("a token is needed")]
@@ -88,6 +90,7 @@ impl ApiError {
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::HeadersTooLarge { .. } => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy { .. } | Self::Timeout | Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -111,6 +114,7 @@ impl ApiError {
             Self::MediaType => "unsupported_media_type",
             Self::TooLarge { .. } => "too_large",
             Self::UriTooLong { .. } => "uri_too_long",
+            Self::HeadersTooLarge { .. } => "headers_too_large",
             Self::Unauthorized => "unauthorized",
             Self::Ticket => "invalid_ticket",
             Self::Forbidden { .. } => "forbidden",

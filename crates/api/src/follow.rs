@@ -10,7 +10,7 @@ use sentinel_proto::{DecodeError, RollupDecoder, Wire as _};
 use sentinel_runtime::{Backoff, Component, Shutdown, clock};
 use tracing::{debug, warn};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dead_letters::LetterId;
 use crate::rows::{event_of_record, log_id, log_of_record};
 use crate::traffic::TopicOffsets;
@@ -121,7 +121,7 @@ impl Follow for FollowObjects {
 
     fn caught_up(&mut self, app: &App) {
         if let Some(seen) = self.seen.take() {
-            app.objects.retain(|key| seen.contains(key), now());
+            app.objects.retain(|key| seen.contains(key), app.now());
         }
     }
 
@@ -167,7 +167,7 @@ impl Follow for FollowLive {
         };
         let published = delivered.record.timestamp;
         if is_news {
-            app.own.live_lag.set(now().millis_since(published) as f64 / 1_000.0);
+            app.own.live_lag.set(app.now().millis_since(published) as f64 / 1_000.0);
         }
         app.live.apply(batch, published);
         Ok(())
@@ -253,7 +253,7 @@ pub async fn keep_house(app: App, shutdown: Shutdown) {
         app.live.sweep();
         for topic in Topic::ALL {
             match TopicOffsets::read(&*app.bus, topic).await {
-                Ok(offsets) => app.traffic.note(topic, now(), offsets.end()),
+                Ok(offsets) => app.traffic.note(topic, app.now(), offsets.end()),
                 Err(error) => debug!(%topic, %error, "the topic's end is not known"),
             }
         }

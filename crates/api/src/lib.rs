@@ -26,6 +26,8 @@ mod scope;
 mod server;
 mod service;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tickets;
 mod traffic;
 mod usage;

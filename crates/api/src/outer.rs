@@ -19,6 +19,7 @@ use crate::error::{ApiError, Failure};
 use crate::extract::MAX_BODY_BYTES;
 use crate::metrics::Answered;
 use crate::params::QueryMap;
+use crate::server::MAX_HEADER_BYTES;
 
 /// Longest address that is read: a selector of full length, percent-encoded, and some more.
 const MAX_URI_BYTES: usize = 56 * 1024;
@@ -84,6 +85,12 @@ async fn limited(app: &App, request: Request, next: Next) -> Response {
     let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok()).unwrap_or_default();
     if length > MAX_BODY_BYTES as u64 {
         return ApiError::TooLarge { limit: MAX_BODY_BYTES }.into_response();
+    }
+    // The server's own bound is on what is yet incomplete: what arrives at once may pass it.
+    let n_header_bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if n_header_bytes > MAX_HEADER_BYTES {
+        return ApiError::HeadersTooLarge { limit: MAX_HEADER_BYTES }.into_response();
     }
     let uri = request.uri();
     if uri.path().len() + uri.query().map_or(0, str::len) > MAX_URI_BYTES {

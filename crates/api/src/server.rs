@@ -20,7 +20,7 @@ use crate::access::Peer;
 use crate::app::App;
 
 /// Headers beyond these are answered with 431.
-const MAX_HEADER_BYTES: usize = 64 * 1024;
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 const MAX_HEADERS: usize = 100;
 
 /// Accepts until shutdown is requested, then lets answers in hand end and returns.

@@ -12,7 +12,7 @@ use sentinel_metric_store::MetricReader;
 use sentinel_runtime::admin::Admin;
 use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
 
-use crate::app::{App, Mode, Parts};
+use crate::app::{App, Mode, Parts, now};
 use crate::config::Config;
 use crate::follow::{
     Follow, FollowDeadLetters, FollowEvents, FollowLive, FollowLogs, FollowObjects, follow, keep_house,
@@ -89,7 +89,7 @@ impl Api {
             .map_err(|source| BuildError::Address { listen: config.listen.clone(), source })?;
         let ApiHandles { bus, metrics, logs, cache, admin, health, dashboard } = handles;
         let component = health.component("api");
-        let parts = Parts { bus, metrics, logs, cache, health };
+        let parts = Parts { bus, metrics, logs, cache, health, clock: now };
         let (stop_clients, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode, (Metrics::register(registry), shutdown));
         let router = router(app.clone(), admin.router(), dashboard);

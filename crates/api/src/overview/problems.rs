@@ -54,12 +54,7 @@ pub fn problem_of_pod(state: &ObjectState, pod: &PodDetail, told: &PodState) -> 
         || told.reason.contains("Image");
     let severity = if is_serious { Severity::Error } else { Severity::Warning };
     let mut problem = problem(state, "pod", severity);
-    problem.reason = match (is_looping, told.reason.as_str()) {
-        // What the container died of is in the message; a loop is the news.
-        (true, "OOMKilled") => "OOMKilled".to_owned(),
-        (true, _) => "CrashLoopBackOff".to_owned(),
-        (false, reason) => reason.to_owned(),
-    };
+    told.headline().clone_into(&mut problem.reason);
     problem.message.clone_from(&told.message);
     let unready = pod.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True");
     let since = unready.and_then(|condition| condition.since).or(told.last_restart).or(state.created);

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_model::ObjectDetail;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::cluster::{ClusterRow, NamespaceRow, Source};
 use crate::dto::node::NodeStatus;
 use crate::dto::{Page, Usage};
@@ -58,7 +58,7 @@ pub fn clusters(app: &App) -> Vec<ClusterRow> {
         {
             row.n_pods += 1;
             row.n_pods_running += usize::from(pod.phase == "Running");
-            row.n_pods_failing += usize::from(!pod_state(pod, entry.state.created, now()).is_healthy);
+            row.n_pods_failing += usize::from(!pod_state(pod, entry.state.created, app.now()).is_healthy);
         }
     }
     rows.into_values().collect()
@@ -105,7 +105,7 @@ pub async fn list_namespaces(
 fn namespaces(app: &App, scope: &Scope) -> Vec<NamespaceRow> {
     let mut rows = BTreeMap::new();
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     for entry in app.objects.of_kind("Namespace") {
         if scope.holds(&entry.state) {
             let mut row = empty_namespace(&entry.state.key.cluster, &entry.state.name);

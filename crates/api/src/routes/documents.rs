@@ -6,7 +6,7 @@ use sentinel_log_store::{
 };
 use sentinel_model::Timestamp;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::record::{FacetRow, Histogram, HistogramRow};
 use crate::dto::{Items, Page};
 use crate::error::ApiError;
@@ -68,8 +68,7 @@ impl Chosen {
 impl Span {
     /// # Errors
     /// A span that is empty or turned around.
-    pub fn resolve(&self) -> Result<(Timestamp, Timestamp), ApiError> {
-        let now = now();
+    pub fn resolve(&self, now: Timestamp) -> Result<(Timestamp, Timestamp), ApiError> {
         let (from, to) = (self.from.resolve(now), self.to.resolve(now));
         if from < to { Ok((from, to)) } else { Err(ApiError::parameter("from", "must lie before to")) }
     }
@@ -86,7 +85,7 @@ pub async fn search(
     let cursor: Option<(i64, u128, i64, i64)> = paging.cursor()?;
     let (start, end) = match cursor {
         Some((.., start, end)) => (Timestamp::from_millis(start), Timestamp::from_millis(end)),
-        None => span.resolve()?,
+        None => span.resolve(app.now())?,
     };
     let after = cursor.map(|(timestamp_ns, id, ..)| Cursor { timestamp_ns, id: DocumentId(id) });
     let filter = chosen.within((start, end));
@@ -102,7 +101,7 @@ pub async fn histogram(
     span: &Span,
     bucket: &Bucket,
 ) -> Result<Histogram, ApiError> {
-    let (from, to) = span.resolve()?;
+    let (from, to) = span.resolve(app.now())?;
     let bucket_ms = bucket_ms(to.millis_since(from), bucket)?;
     let buckets = app.logs.histogram(&chosen.within((from, to)), bucket_ms).await?;
     let row = |bucket: sentinel_log_store::HistogramBucket| HistogramRow {
@@ -139,7 +138,7 @@ pub async fn facets(
     facet: &Facet,
 ) -> Result<Items<FacetRow>, ApiError> {
     let field = field_of(&facet.field)?;
-    let filter = chosen.within(span.resolve()?);
+    let filter = chosen.within(span.resolve(app.now())?);
     let counts = app.logs.facet(&filter, field, facet.limit as usize).await?;
     let row = |(value, count)| FacetRow { value, count };
     Ok(Items { items: counts.into_iter().map(row).collect() })

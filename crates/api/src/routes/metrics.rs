@@ -7,7 +7,7 @@ use axum::extract::State;
 use sentinel_metric_store::MetricName;
 use sentinel_model::{Field, MetricKind, Resolution, Selector, Timestamp};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::metric::{LatestRow, MetricKindDto, MetricRow, SeriesLabels};
 use crate::dto::{Items, Page};
 use crate::error::ApiError;
@@ -120,7 +120,7 @@ pub async fn list_latest(
 ) -> Result<Json<Items<LatestRow>>, ApiError> {
     let selector = selector(&scope, &matched)?;
     let mut rows = BTreeMap::new();
-    let now = now();
+    let now = app.now();
     let query = sentinel_metric_store::RangeQuery {
         selector: selector.clone(),
         range: sentinel_metric_store::TimeRange {

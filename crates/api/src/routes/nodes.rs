@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_model::ObjectDetail;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::Page;
 use crate::dto::node::{NodeDetailDto, NodeRow};
 use crate::error::ApiError;
@@ -29,7 +29,7 @@ pub async fn list_nodes(
     // A node belongs to no namespace: it is listed whatever namespaces are chosen.
     let page = page_of(app.objects.of_kind("Node"), &scope, &paging, text.q.as_deref())?;
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let groups = PodGroups::new(&app.objects.of_kind("Pod"), view);
     Ok(Json(page.map(|entry| node_row(&entry.state, groups.on_node(&entry.state), view))))
 }
@@ -50,7 +50,7 @@ pub async fn read_node(
     let [name] = names.0;
     let entry = one(app.objects.find("Node", "", &name), &cluster, "node")?;
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let is_on_it = |pod: &std::sync::Arc<crate::objects::Entry>| matches!(&pod.state.detail, ObjectDetail::Pod(pod) if pod.node == name);
     let pods: Vec<_> = app.objects.of_kind("Pod").into_iter().filter(is_on_it).collect();
     let groups = PodGroups::new(&pods, view);

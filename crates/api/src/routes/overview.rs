@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::overview::Overview;
 use crate::overview;
 use crate::params::{Params, Scope};
@@ -17,5 +17,5 @@ use crate::params::{Params, Scope};
     responses((status = 200, description = "Everything at a glance", body = Overview))
 )]
 pub async fn read_overview(State(app): State<App>, Params(scope): Params<Scope>) -> Json<Overview> {
-    Json(overview::read(&app, &scope, now()).await)
+    Json(overview::read(&app, &scope, app.now()).await)
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dead_letters::{LetterId, fetch, replayed, row};
 use crate::dto::Page;
 use crate::dto::pipeline::{DeadLetterDetail, DeadLetterRow, Pipeline, ReplayAnswer, ReplayRequest};
@@ -25,7 +25,7 @@ const MAX_REPLAYED: usize = 1_000;
     responses((status = 200, description = "Stages in the order of the data", body = Pipeline))
 )]
 pub async fn read_pipeline(State(app): State<App>) -> Json<Pipeline> {
-    Json(pipeline::read(&app, now()).await)
+    Json(pipeline::read(&app, app.now()).await)
 }
 
 /// Records that could not be handled, newest first.

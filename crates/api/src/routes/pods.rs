@@ -7,7 +7,7 @@ use sentinel_log_store::{
 };
 use sentinel_model::{ContainerState, ObjectDetail, PodDetail, Timestamp};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::Page;
 use crate::dto::pod::{PodDetailDto, PodLogLine, PodLogs, PodRow};
 use crate::error::ApiError;
@@ -32,7 +32,7 @@ pub async fn list_pods(
     Params((scope, paging, filter)): Params<(Scope, Paging, PodFilter)>,
 ) -> Result<Json<Page<PodRow>>, ApiError> {
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let mut entries = app.objects.of_kind("Pod");
     entries.retain(|entry| {
         scope.holds(&entry.state)
@@ -80,7 +80,7 @@ pub async fn read_pod(
     let entry = one(app.objects.find("Pod", &namespace, &name), &cluster, "pod")?;
     let state = &entry.state;
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let (ObjectDetail::Pod(pod), Some(row)) = (&state.detail, pod_row(state, view)) else {
         return Err(ApiError::NotFound { what: "pod" });
     };
@@ -128,7 +128,7 @@ pub async fn read_pod_logs(
             let end = end_of_previous(entry, params.container.as_deref());
             end.ok_or(ApiError::NotFound { what: "previous run of this container" })?
         }
-        _ => now().saturating_add_millis(60_000),
+        _ => app.now().saturating_add_millis(60_000),
     };
     let filter = filter_of(cluster.as_deref(), &namespace, Some(&name), &params, end);
     let after = cursor.map(|(timestamp_ns, id, _)| Cursor { timestamp_ns, id: DocumentId(id) });

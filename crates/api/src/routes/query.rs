@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::metric::{InstantAnswer, RangeAnswer};
 use crate::error::ApiError;
 use crate::params::{At, Expression, Params, Scope, Span, Steps};
@@ -25,7 +25,7 @@ pub async fn query_instant(
     Params((scope, expression, at)): Params<(Scope, Expression, At)>,
 ) -> Result<Json<InstantAnswer>, ApiError> {
     let ask = ask(&app, &scope, expression).await?;
-    Ok(Json(instant(app.source(), &ask, at.at.resolve(now())).await?))
+    Ok(Json(instant(app.source(), &ask, at.at.resolve(app.now())).await?))
 }
 
 /// A function of each chosen series over time.
@@ -40,7 +40,7 @@ pub async fn query_range(
     State(app): State<App>,
     Params((scope, expression, span, steps)): Params<(Scope, Expression, Span, Steps)>,
 ) -> Result<Json<RangeAnswer>, ApiError> {
-    let (from, to) = span.resolve()?;
+    let (from, to) = span.resolve(app.now())?;
     let ask = ask(&app, &scope, expression).await?;
     let plan = Plan::new(from, to, steps.step, ask.function).map_err(|error| {
         let field = if error == PlanError::Empty { "from" } else { "step" };

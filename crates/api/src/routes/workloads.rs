@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use sentinel_model::{ObjectDetail, ObjectState};
 
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::Page;
 use crate::dto::workload::{WorkloadDetailDto, WorkloadRow};
 use crate::error::ApiError;
@@ -42,7 +42,7 @@ pub async fn list_workloads(
     entries.sort_by_cached_key(|entry| key(entry));
     let page = Page::new(paging.cut(entries, key)?);
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let groups = PodGroups::new(&app.objects.of_kind("Pod"), view);
     Ok(Json(page.map(|entry| workload_row(&entry.state, &groups, view))))
 }
@@ -77,7 +77,7 @@ pub async fn read_workload(
         return Err(ApiError::NotFound { what: "workload" });
     };
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let pods: Vec<Arc<Entry>> =
         app.objects.of_kind("Pod").into_iter().filter(|pod| belongs(&pod.state, state)).collect();
     let groups = PodGroups::new(&pods, view);

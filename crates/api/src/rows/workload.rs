@@ -79,7 +79,7 @@ impl PodGroups {
             name,
         };
         let group = self.workloads.entry(key).or_default();
-        group.0.add(told);
+        group.0.add(&told);
         group.1.add(&usage);
     }
 
@@ -99,12 +99,12 @@ impl PodGroups {
 }
 
 impl PodsOf {
-    fn add(&mut self, pod: PodState) {
+    fn add(&mut self, pod: &PodState) {
         self.n += 1;
         self.n_restarts += pod.n_restarts;
         if !pod.is_healthy {
             self.n_failing += 1;
-            self.trouble.get_or_insert((pod.reason, pod.message));
+            self.trouble.get_or_insert_with(|| (pod.headline().to_owned(), pod.message.clone()));
         }
     }
 }

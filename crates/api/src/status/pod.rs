@@ -36,6 +36,14 @@ pub struct Termination {
     pub finished: Option<Timestamp>,
 }
 
+impl PodState {
+    /// The one word to show: that it keeps crashing says more than that it ended in an error.
+    pub fn headline(&self) -> &str {
+        let is_looping = self.status.ends_with("CrashLoopBackOff");
+        if is_looping && self.reason != "OOMKilled" { "CrashLoopBackOff" } else { &self.reason }
+    }
+}
+
 /// `created` is the pod's creation; `now` decides what is recent.
 pub fn pod_state(pod: &PodDetail, created: Option<Timestamp>, now: Timestamp) -> PodState {
     let long_running =

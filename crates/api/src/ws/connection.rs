@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite;
 
 use super::protocol::{PROTOCOL, Reply, Request, Subscribe, TopicName, parse};
 use super::sessions::Session;
-use crate::app::{App, now};
+use crate::app::App;
 use crate::error::ApiError;
 use crate::pipeline;
 
@@ -27,6 +27,8 @@ const MAX_REPLIES: usize = 64;
 const PONG_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time for the last words of a connection.
 const CLOSING: Duration = Duration::from_secs(5);
+/// Time for the client to take its leave, too.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Looks at what is new happen at most this often.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages a client may send each second, on average, and in one go.
@@ -75,7 +77,7 @@ pub async fn run(socket: WebSocket, app: &App, shutdown: Shutdown) {
     }
     app.sessions.leave(&session);
     // Whoever closes a socket with unread bytes resets it, and the peer may lose our last words.
-    timeout(CLOSING, async { while let Some(Ok(_)) = stream.next().await {} }).await.ok();
+    timeout(FAREWELL, async { while let Some(Ok(_)) = stream.next().await {} }).await.ok();
 }
 
 // === impl Reader ===
@@ -133,7 +135,7 @@ impl Reader<'_> {
         };
         let (id, outcome) = match request {
             Request::Ping {} => {
-                self.reply(&Reply::Pong { time_ms: now().as_millis() }).await;
+                self.reply(&Reply::Pong { time_ms: self.app.now().as_millis() }).await;
                 return ControlFlow::Continue(true);
             }
             Request::Subscribe(subscribe) => (subscribe.id.clone(), self.subscribe(subscribe).await),
@@ -264,7 +266,7 @@ impl Writer<'_> {
         let hello = Reply::Hello {
             protocol: PROTOCOL,
             session: &session.id,
-            server_time_ms: now().as_millis(),
+            server_time_ms: self.app.now().as_millis(),
             topics: &TopicName::ALL,
             is_simulated: self.app.mode.is_simulated,
             ping_interval_ms: u64::try_from(ping).unwrap_or(u64::MAX),
@@ -285,7 +287,8 @@ impl Writer<'_> {
     async fn send_due(&mut self) -> Result<(), Gone> {
         let due = self.session.due(self.app, Instant::now());
         let wants_pipeline = due.iter().any(|id| self.session.is_pipeline(id));
-        let pipeline = if wants_pipeline { Some(pipeline::read(self.app, now()).await) } else { None };
+        let pipeline =
+            if wants_pipeline { Some(pipeline::read(self.app, self.app.now()).await) } else { None };
         for id in due {
             let Some((seq, news)) = self.session.take_news(&id, self.app, pipeline.as_ref()) else {
                 continue;
@@ -293,7 +296,7 @@ impl Writer<'_> {
             let data = Reply::Data {
                 id: &id,
                 seq,
-                time_ms: now().as_millis(),
+                time_ms: self.app.now().as_millis(),
                 dropped: news.dropped,
                 items: &news.items,
             };

@@ -1,1 +1,6 @@
-//! Tests of the WebSocket.
+//! Tests of the WebSocket over TCP: what it gives, and what it refuses.
+
+mod abuse;
+mod client;
+mod data;
+mod resume;

@@ -8,7 +8,7 @@ use sentinel_model::{Field, ObjectDetail, Timestamp};
 use super::filter::Watch;
 use super::protocol::{Item, MetricItem, ObjectItem, Op, Row, TopicName, UsageItem};
 use super::subscription::{References, Subscription};
-use crate::app::{App, now};
+use crate::app::App;
 use crate::dto::pipeline::Pipeline;
 use crate::feed::Feed;
 use crate::live::{LiveSeries, LiveWindow, counter_window, growths};
@@ -189,7 +189,7 @@ fn usage_item(kind: &'static str, [cluster, namespace, name]: [&str; 3], used: U
 fn object_items(app: &App, changes: &[Change], kinds: &[String], scope: &Scope) -> Vec<Item> {
     let is_wanted = |kind: &str| kinds.is_empty() || kinds.iter().any(|wanted| wanted == kind);
     let usage = app.usage_table();
-    let view = View { now: now(), usage: &usage };
+    let view = View { now: app.now(), usage: &usage };
     let groups = app.pod_groups();
     let row = |entry: &Entry| {
         let state = &entry.state;

@@ -1,0 +1,200 @@
+//! Lists and details of objects.
+
+use sentinel_model::{MetricKind, ObjectDetail, OwnerRef};
+use sentinel_testkit::build::{
+    CLUSTER, deployment, node, object, pod, running, series, terminated, waiting, with_container,
+};
+use serde_json::{Value, json};
+
+use super::harness::Harness;
+
+fn shop() -> Harness {
+    let harness = Harness::new();
+    let crashed = with_container(pod("web-2", "web", terminated("OOMKilled", 137)), |container| {
+        container.restart_count = 4;
+        container.last_state = terminated("OOMKilled", 137);
+    });
+    harness.objects(vec![
+        node("node-1"),
+        deployment("web", 2, 1),
+        pod("web-1", "web", running()),
+        crashed,
+        pod("pull-1", "pull", waiting("ImagePullBackOff")),
+        object("Namespace", "", "shop"),
+        object("Service", "shop", "web"),
+    ]);
+    harness
+}
+
+fn names(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|item| item["name"].as_str().expect("a name")).collect()
+}
+
+async fn listed(harness: &Harness, path: &str) -> Vec<String> {
+    let answer = harness.json(path).await;
+    let items = answer["items"].as_array().expect("a list");
+    names(items).into_iter().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn pods_are_filtered_by_what_the_address_says() {
+    let shop = shop();
+    for (query, expected) in [
+        ("", vec!["pull-1", "web-1", "web-2"]),
+        ("?q=WEB", vec!["web-1", "web-2"]),
+        ("?workload=pull", vec!["pull-1"]),
+        ("?workload_kind=StatefulSet", vec![]),
+        ("?node=node-1&is_healthy=true", vec!["web-1"]),
+        ("?status=CrashLoopBackOff&status=Pending", vec!["web-2"]),
+        ("?namespace=shop&namespace=media", vec!["pull-1", "web-1", "web-2"]),
+        ("?namespace=media", vec![]),
+        ("?cluster=other", vec![]),
+        ("?limit=1", vec!["pull-1"]),
+    ] {
+        assert_eq!(listed(&shop, &format!("/api/v1/pods{query}")).await, expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_pods_neither_repeat_nor_miss() {
+    let harness = Harness::new();
+    harness.objects((0..57).map(|i| pod(&format!("web-{i:02}"), "web", running())).collect());
+    let items = harness.pages("/api/v1/pods?namespace=shop", 10).await;
+    let expected: Vec<String> = (0..57).map(|i| format!("web-{i:02}")).collect();
+    assert_eq!(names(&items), expected);
+}
+
+#[tokio::test]
+async fn a_pod_that_comes_between_two_pages_moves_nothing() {
+    let harness = Harness::new();
+    harness.objects(["a", "c", "d"].map(|name| pod(name, "web", running())).to_vec());
+    let first = harness.json("/api/v1/pods?limit=2").await;
+    harness.objects(vec![pod("b", "web", running())]);
+    let token = first["next_page_token"].as_str().expect("a token");
+    assert_eq!(listed(&harness, &format!("/api/v1/pods?limit=2&page_token={token}")).await, ["d"]);
+}
+
+#[tokio::test]
+async fn a_pod_shows_its_containers_with_what_they_use() {
+    let shop = shop();
+    let of_app = |name, kind| {
+        let labels = [
+            ("cluster", CLUSTER),
+            ("namespace", "shop"),
+            ("pod", "web-1"),
+            ("container", "app"),
+            ("node", "node-1"),
+        ];
+        series(kind, name, &labels)
+    };
+    shop.live(
+        30,
+        &[
+            (of_app("container_cpu_usage_seconds_total", MetricKind::Counter), &[1.0, 3.0, 5.0]),
+            (of_app("container_memory_working_set_bytes", MetricKind::Gauge), &[1e6, 2e6, 3e6]),
+        ],
+    );
+    let pod = shop.json("/api/v1/pods/shop/web-1").await;
+    assert_eq!(
+        pod["usage"]["cpu"],
+        json!({"used": 0.2, "requested": 0.1, "limit": 0.5, "allocatable": null})
+    );
+    assert_eq!(pod["containers"][0]["usage"]["memory"]["used"], 3e6);
+    assert_eq!(pod["containers"][0]["state"]["type"], "running");
+    assert_eq!(pod["manifest"]["metadata"]["name"], "web-1");
+    let namespace = &shop.json("/api/v1/namespaces").await["items"][0];
+    assert_eq!(namespace["usage"]["cpu"]["used"], 0.2);
+    let workload = &shop.json("/api/v1/workloads").await["items"][0];
+    assert_eq!(workload["usage"]["memory"]["used"], 3e6);
+    let node = &shop.json("/api/v1/nodes").await["items"][0];
+    assert!(node["usage"]["cpu"]["requested"].as_f64().is_some_and(|cpu| (cpu - 0.3).abs() < 1e-9));
+    assert_eq!(node["usage"]["cpu"]["allocatable"], 4.0);
+}
+
+#[tokio::test]
+async fn a_crash_loop_shows_status_reason_and_exit_code() {
+    let pod = shop().json("/api/v1/pods/shop/web-2").await;
+    assert_eq!(pod["status"], "CrashLoopBackOff");
+    assert_eq!(pod["reason"], "OOMKilled");
+    assert_eq!(pod["is_healthy"], false);
+    assert_eq!(pod["last_termination"]["exit_code"], 137);
+    assert_eq!(pod["n_restarts"], 4);
+}
+
+#[tokio::test]
+async fn only_top_level_workloads_are_listed_and_others_can_be_read() {
+    let shop = shop();
+    let mut replicas = deployment("web-5d9", 2, 1);
+    replicas.key.kind = "ReplicaSet".into();
+    replicas.key.uid = "replicaset-web".into();
+    replicas.owners = vec![OwnerRef {
+        kind: "Deployment".into(),
+        name: "web".into(),
+        uid: "deployment-shop-web".into(),
+        is_controller: true,
+    }];
+    shop.objects(vec![replicas]);
+    assert_eq!(listed(&shop, "/api/v1/workloads").await, ["web"]);
+    assert_eq!(listed(&shop, "/api/v1/workloads?kind=StatefulSet").await, [""; 0]);
+    let workload = shop.json("/api/v1/workloads/Deployment/shop/web").await;
+    assert_eq!(workload["status"], "Degraded");
+    assert_eq!(workload["reason"], "OOMKilled");
+    assert_eq!(names(workload["pods"].as_array().expect("pods")), ["web-1", "web-2"]);
+    let replicas = shop.json("/api/v1/workloads/ReplicaSet/shop/web-5d9").await;
+    assert_eq!(replicas["pods"].as_array().expect("pods").len(), 2, "by direct owner");
+}
+
+#[tokio::test]
+async fn a_name_in_two_clusters_needs_the_cluster() {
+    let shop = shop();
+    let mut twin = pod("web-1", "web", running());
+    twin.key.cluster = "second".into();
+    shop.objects(vec![twin]);
+    let answer = shop.get("/api/v1/pods/shop/web-1").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["code"]), (400, &json!("ambiguous")));
+    let pod = shop.json("/api/v1/pods/shop/web-1?cluster=second").await;
+    assert_eq!(pod["cluster"], "second");
+    assert_eq!(listed(&shop, "/api/v1/clusters").await, ["second", CLUSTER]);
+}
+
+#[tokio::test]
+async fn objects_of_any_kind_are_found_also_without_a_namespace() {
+    let shop = shop();
+    assert_eq!(listed(&shop, "/api/v1/objects/Service").await, ["web"]);
+    assert_eq!(listed(&shop, "/api/v1/objects/Secret").await, [""; 0]);
+    let namespace = shop.json("/api/v1/objects/Namespace/_/shop").await;
+    assert_eq!(namespace["manifest"]["kind"], "Namespace");
+    assert_eq!(shop.json("/api/v1/nodes/node-1").await["manifest"]["kind"], "Node");
+}
+
+#[tokio::test]
+async fn a_deleted_pod_is_gone() {
+    let shop = shop();
+    let mut farewell = pod("web-1", "web", running());
+    farewell.is_deleted = true;
+    shop.objects(vec![farewell]);
+    assert_eq!(shop.get("/api/v1/pods/shop/web-1").await.status.as_u16(), 404);
+    assert_eq!(listed(&shop, "/api/v1/pods").await, ["pull-1", "web-2"]);
+}
+
+#[tokio::test]
+async fn a_scraped_cluster_without_objects_is_one_too() {
+    let harness = Harness::new();
+    harness.live(10, &[(series(MetricKind::Gauge, "up", &[("cluster", "edge")]), &[1.0])]);
+    let clusters = harness.json("/api/v1/clusters").await;
+    assert_eq!(clusters["items"][0]["name"], "edge");
+    assert_eq!(clusters["items"][0]["source"], "scrape");
+}
+
+#[tokio::test]
+async fn a_node_that_stopped_reporting_is_unknown() {
+    let harness = Harness::new();
+    let mut lost = node("node-1");
+    if let ObjectDetail::Node(detail) = &mut lost.detail {
+        detail.conditions[0].status = "Unknown".into();
+        detail.conditions[0].reason = "NodeStatusUnknown".into();
+    }
+    harness.objects(vec![lost]);
+    let node = &harness.json("/api/v1/nodes").await["items"][0];
+    assert_eq!((&node["status"], &node["reason"]), (&json!("Unknown"), &json!("NodeStatusUnknown")));
+}
