@@ -22,10 +22,27 @@ build() { # only when a source is newer than the last build
   fi
 }
 
+# The dashboard in Chromium over the real binary, which shows a simulated cluster.
+e2e() {
+  local folder line url binary=../target/debug/sentinel
+  cargo build --quiet --package sentinel
+  folder=$(mktemp -d)
+  "$binary" demo --listen 127.0.0.1:0 --data-dir "$folder/data" >"$folder/out" 2>"$folder/log" &
+  local pid=$!
+  trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$folder"' RETURN
+  until line=$(grep -m1 'http://' "$folder/out"); do
+    kill -0 "$pid" 2>/dev/null || { cat "$folder/log" >&2; return 1; }
+    sleep 0.2
+  done
+  url=${line##* }
+  say "dashboard in Chromium, over the binary at $url"
+  BASE_URL=$url npm run --silent e2e
+}
+
 install
 case ${1:-} in
   build) build ;;
   test) npm run --silent typecheck && npm run --silent lint && npm test --silent ;;
-  e2e) build && npm run --silent e2e ;;
+  e2e) build && e2e ;;
   *) echo "usage: ui.sh build|test|e2e" >&2; exit 2 ;;
 esac

@@ -16,12 +16,15 @@ use sentinel_bus::{Bus, Follower, PollLimit, Start};
 use sentinel_metric_store::{RangeQuery, TimeRange};
 use sentinel_model::{Field, Resolution, Selector, Timestamp, Topic};
 use sentinel_proto::{DecodeError, MetricDecoder};
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{Health, Registry, clock};
 
 /// Series of each scrape.
 const N_SERIES: u64 = 25;
 
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Between two looks at a state.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A scrape target on which every sample has a value that no other sample has.
 struct Target {
@@ -52,7 +55,7 @@ impl Target {
         let began = Instant::now();
         while self.n_scrapes() < n_scrapes {
             assert!(began.elapsed() < DEADLINE, "the target was not scraped in time");
-            std::thread::yield_now();
+            std::thread::park_timeout(PAUSE);
         }
     }
 }
@@ -123,12 +126,14 @@ impl Life {
         answer
     }
 
-    /// Value of one of its own metrics without labels.
-    fn metric(&self, name: &str) -> f64 {
+    /// How far every partition's windows have been closed, in milliseconds since the epoch.
+    fn watermark(&self) -> Option<i64> {
         let metrics = self.metrics();
-        let line =
-            metrics.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
-        line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+        let lags =
+            metrics.lines().filter_map(|line| line.strip_prefix("sentinel_processor_watermark_lag_seconds{"));
+        let lags = lags.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        let slowest = lags.reduce(f64::max)?;
+        Some(clock::now_millis() - (slowest * 1_000.0) as i64)
     }
 }
 
@@ -241,21 +246,23 @@ fn a_crash_at_any_moment_loses_nothing_and_counts_nothing_twice() {
             println!("{} of {rounds} kills, {} scrapes served", round + 1, target.n_scrapes());
         }
     }
-    finish(&config, folder.path(), &target);
-    recount(folder.path());
+    let crashed_ms = clock::now_millis();
+    finish(&config, folder.path(), crashed_ms);
+    recount(folder.path(), crashed_ms);
 }
 
-/// A last life in which every window of the earlier ones closes and reaches the store.
-fn finish(config: &Path, data_dir: &Path, target: &Target) {
+/// A last life, in which every window that a crash touched closes and reaches the store.
+fn finish(config: &Path, data_dir: &Path, crashed_ms: i64) {
     let mut life = Life::start(config, data_dir);
-    let n_before = target.n_scrapes();
     let began = Instant::now();
-    // Two minutes closed and stored: that of the last crash is among them.
-    while life.metric("sentinel_processor_stored_windows_total") < 3.0 * N_SERIES as f64
-        || target.n_scrapes() < n_before + 900
-    {
-        assert!(began.elapsed() < DEADLINE + DEADLINE, "no windows reached the store");
-        std::thread::yield_now();
+    // The minute of the crash, and one more window behind it for the store to have it.
+    let until_ms = crashed_ms - crashed_ms.rem_euclid(60_000) + 80_000;
+    while life.watermark().is_none_or(|watermark| watermark < until_ms) {
+        if began.elapsed() > DEADLINE {
+            life.kill();
+            panic!("the windows of the crash did not close");
+        }
+        std::thread::park_timeout(Duration::from_millis(500));
     }
     let stop =
         Command::new("kill").args(["-TERM", &life.child.id().to_string()]).status().expect("send SIGTERM");
@@ -263,7 +270,7 @@ fn finish(config: &Path, data_dir: &Path, target: &Target) {
     assert!(life.child.wait().expect("it stops").success(), "see {}", data_dir.join("log").display());
 }
 
-fn recount(data_dir: &Path) {
+fn recount(data_dir: &Path, crashed_ms: i64) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (health, mut registry) = (Health::default(), Registry::default());
@@ -283,10 +290,15 @@ fn recount(data_dir: &Path) {
         values.dedup();
         assert_eq!(values.len(), n_values, "a sample was acknowledged twice");
         for resolution in [Resolution::TenSeconds, Resolution::OneMinute] {
-            let found = stored(&*store.reader, resolution).await;
+            let mut found = stored(&*store.reader, resolution).await;
             let mut expected = windows(&samples, resolution.as_millis());
-            let newest = found.keys().map(|(_, at)| *at).max().expect("closed windows");
+            let newest = newest_of_all(&found);
+            assert!(
+                newest >= crashed_ms - crashed_ms.rem_euclid(resolution.as_millis()),
+                "windows of the crash are missing"
+            );
             expected.retain(|(_, at), _| *at <= newest);
+            found.retain(|(_, at), _| *at <= newest);
             println!(
                 "{} windows of {} agree over {} samples",
                 found.len(),
@@ -296,4 +308,14 @@ fn recount(data_dir: &Path) {
             assert_eq!(found, expected, "windows of {}", resolution.as_str());
         }
     });
+}
+
+/// The newest window that every series has.
+fn newest_of_all(windows: &BTreeMap<(String, i64), [f64; 5]>) -> i64 {
+    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
+    for (series, at) in windows.keys() {
+        newest.insert(series, *at);
+    }
+    assert_eq!(newest.len() as u64, N_SERIES, "every series has windows");
+    newest.into_values().min().unwrap_or(i64::MIN)
 }
