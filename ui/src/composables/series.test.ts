@@ -16,8 +16,15 @@ describe('series', () => {
     expect(align([[[0, 1], [10, 2]], [[10, 5], [20, 6]]], 10)).toEqual({ times: [0, 0.01, 0.02], columns: [[1, 2, null], [null, 5, 6]] });
   });
 
-  it('breaks the line where every series has a hole', () => {
-    expect(align([[[0, 1], [50, 2]]], 10)).toEqual({ times: [0, 0.01, 0.05], columns: [[1, null, 2]] });
+  it('breaks the line at a hole and bridges what lies between two scrapes', () => {
+    const times = (n: number): Point[] => Array.from({ length: n }, (_, i): Point => [i * 10_000, i === 0 || i === n - 1 ? i : null]);
+    expect(align([times(6)], 10_000).columns).toEqual([[0, null, null, null, null, 5]]);
+    expect(align([times(4)], 10_000).columns).toEqual([[0, undefined, undefined, 3]]);
+    expect(align([[[0, 1], [240_000, 2]]], 60_000).columns).toEqual([[1, null, 2]]);
+  });
+
+  it('does not bridge the ends', () => {
+    expect(align([[[0, null], [10_000, 1], [20_000, null]]], 10_000).columns).toEqual([[null, 1, null]]);
   });
 
   it('replaces provisional points and drops what left the range', () => {

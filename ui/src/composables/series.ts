@@ -1,12 +1,25 @@
 // Series as a chart needs them: one time axis, gaps as gaps, a provisional tail apart.
 import type { LabelSet, Point, RangeAnswer, RangeSeries } from '../api/types';
 
-export type Column = (number | null)[];
+/** `null` breaks the line, `undefined` is bridged: a window between two scrapes is no gap. */
+export type Column = (number | null | undefined)[];
 export interface Aligned { times: number[]; columns: Column[] }
 
 /** A series' identity within one chart. */
 export function seriesKey(labels: LabelSet): string {
   return Object.keys(labels).sort().map((label) => `${label}=${labels[label] ?? ''}`).join(',');
+}
+
+/** Sources are scraped every 10 to 15 s, and a kubelet repeats its last reading: shorter holes say nothing. */
+const BRIDGED_MS = 30_000;
+
+function bridge(column: Column, most: number): void {
+  let last = -1;
+  for (let i = 0; i < column.length; i += 1) {
+    if (column[i] === null) continue;
+    if (last >= 0 && i - last - 1 > 0 && i - last - 1 <= most) column.fill(undefined, last + 1, i);
+    last = i;
+  }
 }
 
 /** All points on one axis of seconds; a hole wider than a step and a half breaks the line. */
@@ -29,6 +42,7 @@ export function align(lists: readonly (readonly Point[])[], stepMs: number): Ali
     }
     return column;
   });
+  for (const column of columns) bridge(column, Math.floor(BRIDGED_MS / stepMs));
   return { times: axis.map((time) => time / 1000), columns };
 }
 

@@ -14,7 +14,8 @@ describe('useLogs', () => {
   });
 
   it('sorts lines that come late into their place', () => {
-    expect(ids(appendLines([line('a', 1), line('c', 3)], [line('b', 2), line('d', 4)], 10))).toBe('abcd');
+    expect(ids(appendLines([line('a', 1), line('c', 3)], [line('d', 4), line('b', 2)], 10))).toBe('abcd');
+    expect(ids(appendLines([line('a', 1)], [line('c', 3), line('b', 2)], 10))).toBe('abc');
   });
 
   it('keeps the newest when there are too many', () => {

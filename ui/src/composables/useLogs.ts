@@ -12,14 +12,18 @@ const PAGE = 500;
 const MOST_LINES = 20_000;
 const MOST_WAITING = 5000;
 
+const byTime = (a: LogRow, b: LogRow): number => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0);
+
 /** New lines behind the old ones, without those that are there already; at most `limit`, the newest kept. */
 export function appendLines(lines: readonly LogRow[], fresh: readonly LogRow[], limit: number): LogRow[] {
   const tail = new Set(lines.slice(-fresh.length - PAGE).map((line) => line.id));
-  const added = fresh.filter((line) => !tail.has(line.id));
-  if (added.length === 0) return lines as LogRow[];
+  const added = fresh.filter((line) => !tail.has(line.id)).sort(byTime);
+  const first = added[0];
+  if (first === undefined) return lines as LogRow[];
   const merged = [...lines, ...added];
+  // Containers are read one after another: a line may come later than younger ones of its neighbours.
   const last = lines.at(-1);
-  if (last && added.some((line) => line.timestamp < last.timestamp)) merged.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
+  if (last && first.timestamp < last.timestamp) merged.sort(byTime);
   return merged.length > limit ? merged.slice(merged.length - limit) : merged;
 }
 
@@ -40,7 +44,7 @@ export function useLogs(query: () => Query) {
     const mine = (abort = new AbortController());
     try {
       const page = await get<Page<LogRow>>('/logs', { ...query(), ...rangeQuery.value, order: 'desc', limit: PAGE }, mine.signal);
-      lines.value = page.items.reverse();
+      lines.value = page.items.reverse().sort(byTime);
       token.value = page.next_page_token;
       waiting.value = [];
       nMissed.value = 0;
@@ -58,7 +62,7 @@ export function useLogs(query: () => Query) {
     isReadingOlder.value = true;
     try {
       const page = await get<Page<LogRow>>('/logs', { ...query(), ...rangeQuery.value, order: 'desc', limit: PAGE, page_token: token.value });
-      lines.value = [...page.items.reverse(), ...lines.value];
+      lines.value = [...page.items.reverse().sort(byTime), ...lines.value];
       token.value = page.next_page_token;
     } catch (cause) {
       error.value = cause as ApiError;
