@@ -24,3 +24,4 @@ pub use outlet::{
 pub use redact::{MASK, Redactor};
 pub use source::{Source, SourceContext};
 pub use sources::kubernetes::{Enabled, KubeletMode, KubernetesConfig};
+pub use sources::replay::{RecordingError, Replay, ReplayConfig, ReplayCounts, ReplayError, TargetCounts};

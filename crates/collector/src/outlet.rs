@@ -179,6 +179,10 @@ impl Outlet {
         self.shared.progress.hold_at(scraped)
     }
 
+    fn now(&self) -> Timestamp {
+        self.shared.progress.now()
+    }
+
     fn promise(&self) -> Timestamp {
         self.shared.progress.promise()
     }

@@ -2,5 +2,6 @@
 
 pub mod kubernetes;
 pub(crate) mod own;
+pub(crate) mod replay;
 pub(crate) mod schedule;
 pub(crate) mod scrape;

@@ -50,6 +50,10 @@ impl Progress {
         state.now = state.now.max(now.as_millis());
     }
 
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.lock().read_clock())
+    }
+
     /// A hold that begins now.
     pub fn hold(&self) -> Hold {
         let mut state = self.0.lock();

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sentinel_model::{EventBatch, EventRecord, LogBatch, LogRecord, ObjectState, Timestamp, Topic};
+use sentinel_model::{EventBatch, EventRecord, LogBatch, LogRecord, ObjectState, Topic};
 use sentinel_proto::Wire;
-use sentinel_runtime::clock;
 
 use super::entry::Entry;
 use super::{Outlet, OutletError};
@@ -129,10 +128,6 @@ impl Outlet {
 
     fn next_sequence(&self, topic: Topic, key: Bytes) -> (u64, u64) {
         self.sequences().next(topic, key, || self.next_epoch())
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(clock::now_millis())
     }
 }
 

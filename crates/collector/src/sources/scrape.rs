@@ -64,10 +64,10 @@ impl ScrapeError {
 }
 
 /// One scrape, fetched.
-struct Answer {
-    scraped: Timestamp,
-    started: Instant,
-    fetched: Result<Fetched, FetchError>,
+pub(crate) struct Answer {
+    pub scraped: Timestamp,
+    pub took: Duration,
+    pub fetched: Result<Fetched, FetchError>,
 }
 
 // === impl Scraper ===
@@ -116,7 +116,7 @@ impl Scraper {
             fetched = fetch(request, limits) => fetched,
             () = async { shutdown.requested().await; tokio::time::sleep(GRACE).await } => return None,
         };
-        Some(Answer { scraped: hold.scraped(), started, fetched })
+        Some(Answer { scraped: hold.scraped(), took: started.elapsed(), fetched })
     }
 
     /// Reads the body into a frame, off the async threads.
@@ -154,14 +154,13 @@ impl Scraper {
 }
 
 /// The frame of one scrape: its samples and what it says of the target, or only the latter.
-fn read_answer(
+pub(crate) fn read_answer(
     stream: &mut TargetStream,
     answer: Answer,
     labels: &TargetLabels,
     limits: &Limits,
 ) -> (PendingFrame, Result<Ingested, ScrapeError>) {
-    let Answer { scraped, started, fetched } = answer;
-    let took = started.elapsed();
+    let Answer { scraped, took, fetched } = answer;
     let result = fetched.and_then(|fetched| Ok((fetched.format()?, fetched.body))).map_err(ScrapeError::from);
     let result = result.and_then(|(format, body)| {
         let mut frame = stream.begin(scraped);

@@ -227,7 +227,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let mut spool = open(folder.path());
-        let mut model = std::collections::VecDeque::new();
+        let mut model = VecDeque::new();
         let mut next = 0;
         for step in steps {
             match step {

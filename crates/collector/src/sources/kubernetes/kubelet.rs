@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
 use tracing::info;
 
-pub(crate) use reading::KubeletReading;
+pub(crate) use reading::{Health, KubeletReading};
 
 use super::client::Connection;
 use super::config::KubeletConfig;

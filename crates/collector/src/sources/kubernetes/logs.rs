@@ -15,6 +15,8 @@ use std::sync::Arc;
 use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
 use tracing::info;
 
+pub(crate) use join::{JoinLimits, Joined, Joiner};
+
 use super::client::Connection;
 use super::config::LogsConfig;
 use super::view::{Life, View};
