@@ -176,8 +176,9 @@ impl Windows {
         let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN);
         let open_from = frontier.floor(Resolution::OneMinute.as_millis());
         let horizon = open_from.saturating_sub_millis(self.limits.look_back_ms);
-        // A stream that has said nothing for long is over: its encoder starts again with a key frame.
-        let gone = horizon.saturating_sub_millis(self.limits.look_back_ms);
+        // A stream that has said nothing for an hour is over; frames of it that need the past become
+        // dead letters, because the log itself may have lost its key frame by then.
+        let gone = horizon.saturating_sub_millis(Resolution::OneHour.as_millis());
         self.streams.retain(|_, stream| stream.history.newest().is_none_or(|newest| newest >= gone));
         let needed = self.streams.values_mut().filter_map(|stream| stream.history.needed(horizon)).min();
         let needed = needed.unwrap_or(self.position);

@@ -95,8 +95,13 @@ impl Outbox {
     /// The input's table was renumbered: everything is defined anew.
     pub(crate) fn renumber(&mut self) {
         self.places.clear();
+        self.outlets.iter_mut().for_each(|outlet| outlet.series.clear());
+        self.force_keys();
+    }
+
+    /// The next message of every encoder can be read by itself.
+    pub(crate) fn force_keys(&mut self) {
         for outlet in &mut self.outlets {
-            outlet.series.clear();
             outlet.live.force_key();
             outlet.finals.iter_mut().for_each(|(_, encoder)| encoder.force_key());
         }

@@ -33,6 +33,9 @@ struct PartitionState {
     merged: BTreeMap<Arc<str>, Merged>,
     /// Minutes before this belong to windows that were published before the restart.
     horizon: Timestamp,
+    /// Messages below this were handled before the restart. Until they have been read again, not every
+    /// stream has been seen, so that there is no horizon to commit.
+    replayed_until: u64,
     partition: u32,
     epoch: u64,
 }
@@ -65,13 +68,13 @@ impl Stage2 {
 #[async_trait]
 impl Stage for Stage2 {
     fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>) {
-        let horizon = commit
-            .and_then(|commit| commit.metadata.parse().ok())
-            .map_or(Timestamp::MIN, Timestamp::from_millis);
+        let (horizon, replayed_until) =
+            commit.and_then(|commit| from_metadata(&commit.metadata)).unwrap_or((Timestamp::MIN, 0));
         let state = PartitionState {
             streams: RollupStreams::new(0),
             merged: BTreeMap::new(),
             horizon,
+            replayed_until,
             partition: at.partition,
             epoch: clock::now_millis().unsigned_abs(),
         };
@@ -101,12 +104,22 @@ impl Stage for Stage2 {
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
         let commit = |(partition, state): (&u32, &mut PartitionState)| {
             let at = TopicPartition { topic: Topic::Rollups, partition: *partition };
+            let position = state.streams.position();
+            if position < state.replayed_until {
+                return None;
+            }
             let horizon = state.open_from();
             let offset = state.streams.needed(horizon)?;
-            Some((at, Commit { offset, metadata: horizon.as_millis().to_string() }))
+            Some((at, Commit { offset, metadata: format!("{} {position}", horizon.as_millis()) }))
         };
         self.partitions.iter_mut().filter_map(commit).collect()
     }
+}
+
+/// Horizon and position, as `commits` writes them.
+fn from_metadata(metadata: &str) -> Option<(Timestamp, u64)> {
+    let (horizon, position) = metadata.split_once(' ')?;
+    Some((Timestamp::from_millis(horizon.parse().ok()?), position.parse().ok()?))
 }
 
 impl PartitionState {
@@ -204,13 +217,13 @@ impl Merged {
                 continue;
             }
             let rollups = wide.take();
-            if rollups.is_empty() {
-                continue;
-            }
+            wide.start = Timestamp::MIN;
+            let n_used = rollups.len();
             let resolution = Resolved { resolution: wide.resolution.as_str() };
             metrics.windows_closed.get_or_create(&resolution).inc();
             metrics.rollups.get_or_create(&resolution).inc_by(rollups.len() as u64);
-            let n_used = rollups.len();
+            // Wide windows are rare: a reader must not have to go back hours for the key frame.
+            self.outbox.force_keys();
             outgoing.extend(self.outbox.close(Closed { window, rollups }, &self.series, |_| Routes::ALL));
             if window.resolution == Resolution::OneHour && n_used * 2 < self.series.len() {
                 self.forget();
