@@ -57,7 +57,8 @@ fn exposition(criterion: &mut Criterion) {
         group.throughput(Throughput::Elements(n_samples)).measurement_time(Duration::from_secs(3));
         group.sample_size(20).warm_up_time(Duration::from_secs(1));
         group.bench_function("text", |bencher| bencher.iter(|| read(black_box(&body), Format::Text)));
-        group.bench_function("text with all labels", |bencher| bencher.iter(|| read_labels(black_box(&body))));
+        group
+            .bench_function("text with all labels", |bencher| bencher.iter(|| read_labels(black_box(&body))));
         group.bench_function("OpenMetrics, grammar", |bencher| {
             bencher.iter(|| read(black_box(&openmetrics), Format::OpenMetricsLenient));
         });
