@@ -120,7 +120,7 @@ export function plotOptions(view: PlotView, lines: readonly PlotLine[], size: { 
   ]);
   return {
     ...size,
-    padding: [10, 8, 0, 0],
+    padding: [10, 18, 0, 0],
     legend: { show: false },
     tzDate: (second) => new Date(second * 1000),
     cursor: {
