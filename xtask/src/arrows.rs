@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "sentinel-collector",
             LOGS,
             METRICS,
+            MODEL,
             "sentinel-processor",
             RUNTIME,
             SIMULATOR,

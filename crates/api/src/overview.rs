@@ -67,7 +67,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
     let changes = app.objects.changes(now.saturating_sub_millis(CHANGES_MS));
     overview.changes =
         changes.into_iter().filter(|change| scope.holds_names(&change.cluster, &change.namespace)).collect();
-    overview.changes.sort_by(|a, b| b.time.cmp(&a.time));
+    overview.changes.sort_by_key(|change| std::cmp::Reverse(change.time));
     overview.counts.n_series = app.live.n_series();
     overview.counts.n_warning_events = n_warning_events;
     overview

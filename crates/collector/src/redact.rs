@@ -54,7 +54,7 @@ const RULES: [Rule; 9] = [
         pattern: concat!(
             r#"(?i)([\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[_-]?key|apikey"#,
             r#"|access[_-]?key(?:[_-]?id)?|private[_-]?key|secret[_-]?key|auth[_-]?key)(?:\\?["'])?\s*(?:=|:)\s*)"#,
-            r#"(\[redacted\]|\\?"(?:[^"\\]|\\[^"])*\\?"|'[^']*'|[^\s,;&"']+)"#,
+            r#"(\[redacted\]|\\"(?:[^"\\]|\\[^"])*\\"|"(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;&"']+)"#,
         ),
         mask: |found| {
             let quote = found[2]

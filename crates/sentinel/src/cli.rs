@@ -129,9 +129,6 @@ pub struct ReplayArgs {
     /// Recorded seconds a second; 0 is as fast as possible
     #[arg(long, default_value_t = 1.0)]
     pub speed: f64,
-    /// Stop when everything has been stored, instead of going on to serve it
-    #[arg(long)]
-    pub exit: bool,
 }
 
 #[derive(Debug, Subcommand)]

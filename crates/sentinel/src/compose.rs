@@ -6,11 +6,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use sentinel_api::{Api, ApiHandles, Mode};
 use sentinel_bus::Bus;
-use sentinel_collector::{Collector, CollectorHandles, Enabled, KubeletMode};
+use sentinel_collector::{
+    Collector, CollectorHandles, Enabled, KubeletMode, Replay, ReplayConfig, ReplayCounts,
+};
 use sentinel_processor::{Processor, ProcessorHandles};
 use sentinel_runtime::admin::{Admin, AdminServer};
 use sentinel_runtime::{Health, Registry, Stages};
 use sentinel_simulator::Simulator;
+use tokio::sync::watch;
 use tracing::info;
 
 use crate::cli::Role;
@@ -19,20 +22,34 @@ use crate::config::Config;
 use crate::dashboard;
 
 /// Where the data come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// A cluster or endpoints.
     Real,
     Simulated,
-    Replayed,
+    Replayed(ReplayConfig),
 }
 
 /// Everything that was built and started.
 pub struct Running {
     pub stages: Stages,
     pub address: SocketAddr,
-    pub bus: Arc<dyn Bus>,
-    pub health: Health,
+    /// Gets the counts of a recording once all of it is on the bus.
+    pub replayed: Option<watch::Receiver<Option<ReplayCounts>>>,
+}
+
+/// The role that takes data in.
+enum Intake {
+    Collector(Box<Collector>),
+    Replay(Box<Replay>),
+}
+
+/// What every role is built from.
+struct Ground<'a> {
+    config: &'a Config,
+    bus: Arc<dyn Bus>,
+    admin: Admin,
+    health: Health,
 }
 
 struct Stores {
@@ -44,7 +61,7 @@ struct Stores {
 ///
 /// # Errors
 /// The first role that cannot be built, and why.
-pub async fn start(config: &Config, roles: &[Role], input: Input) -> anyhow::Result<Running> {
+pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Result<Running> {
     let has = |role: Role| roles.is_empty() || roles.contains(&role);
     let health = Health::default();
     let admin = Admin::new(health.clone(), Registry::default());
@@ -61,47 +78,37 @@ pub async fn start(config: &Config, roles: &[Role], input: Input) -> anyhow::Res
         Input::Simulated => {
             Some(Simulator::build(&config.simulator).await.context("build the simulated cluster")?)
         }
-        Input::Real | Input::Replayed => None,
+        Input::Real | Input::Replayed(_) => None,
     };
     if let Some(simulator) = &simulator {
         watch_only(&mut config.collector, simulator);
     }
-    let stores = if has(Role::Processor) || has(Role::Api) {
-        Some(open_stores(&config, &admin, &health)?)
-    } else {
-        None
-    };
-
-    let collector =
-        if has(Role::Collector) { Some(collector(&config, &bus, &admin, &health, input)?) } else { None };
+    let ground = Ground { config: &config, bus, admin, health };
+    let stores = if has(Role::Processor) || has(Role::Api) { Some(ground.open_stores()?) } else { None };
+    let intake = if has(Role::Collector) { Some(ground.intake(input)?) } else { None };
     let processor = match &stores {
-        Some(stores) if has(Role::Processor) => Some(processor(&config, &bus, stores, &admin, &health)?),
+        Some(stores) if has(Role::Processor) => Some(ground.processor(stores)?),
         _ => None,
     };
     let api = match &stores {
-        Some(stores) if has(Role::Api) => Some(api(&config, &bus, stores, &admin, &health, input)?),
+        Some(stores) if has(Role::Api) => Some(ground.api(stores, input)?),
         _ => None,
     };
 
     let mut stages = Stages::default();
     simulator.into_iter().for_each(|simulator| stages.start(simulator));
-    collector.into_iter().for_each(|collector| stages.start(collector));
+    let mut replayed = None;
+    match intake {
+        Some(Intake::Collector(collector)) => stages.start(*collector),
+        Some(Intake::Replay(replay)) => {
+            replayed = Some(replay.finished());
+            stages.start(*replay);
+        }
+        None => {}
+    }
     processor.into_iter().for_each(|processor| stages.start(processor));
-    let address = match api {
-        Some(api) => {
-            let address = api.local_addr();
-            stages.start(api);
-            address
-        }
-        None => {
-            let server = AdminServer::build(&config.api.listen, &admin)
-                .with_context(|| format!("listen on {}; write --listen HOST:PORT", config.api.listen))?;
-            let address = server.local_addr()?;
-            stages.start(server);
-            address
-        }
-    };
-    Ok(Running { stages, address, bus, health })
+    let address = ground.serve(api, &mut stages)?;
+    Ok(Running { stages, address, replayed })
 }
 
 /// The collector watches the simulated cluster by its address, as it would any other.
@@ -114,79 +121,90 @@ fn watch_only(collector: &mut sentinel_collector::Config, simulator: &Simulator)
     kubernetes.log_namespaces = vec!["*".to_owned()];
 }
 
-fn open_stores(config: &Config, admin: &Admin, health: &Health) -> anyhow::Result<Stores> {
-    admin.register(|registry| {
-        let folder = |name: &str| config.data_dir.join(name);
-        let metrics = sentinel_metric_store::open(&config.metric_store, &folder("metrics"), health, registry)
-            .context("open the metric store")?;
-        let logs = sentinel_log_store::open(&config.log_store, &folder("logs"), health, registry)
-            .context("open the log store")?;
-        Ok(Stores { metrics, logs })
-    })
-}
+impl Ground<'_> {
+    fn open_stores(&self) -> anyhow::Result<Stores> {
+        self.admin.register(|registry| {
+            let folder = |name: &str| self.config.data_dir.join(name);
+            let metrics = &self.config.metric_store;
+            let metrics = sentinel_metric_store::open(metrics, &folder("metrics"), &self.health, registry)
+                .context("open the metric store")?;
+            let logs =
+                sentinel_log_store::open(&self.config.log_store, &folder("logs"), &self.health, registry)
+                    .context("open the log store")?;
+            Ok(Stores { metrics, logs })
+        })
+    }
 
-fn collector(
-    config: &Config,
-    bus: &Arc<dyn Bus>,
-    admin: &Admin,
-    health: &Health,
-    input: Input,
-) -> anyhow::Result<Collector> {
-    let handles = CollectorHandles {
-        bus: Arc::clone(bus),
-        cluster: config.cluster.clone(),
-        data_dir: config.data_dir.clone(),
-        health: health.clone(),
-        admin: (input != Input::Replayed).then(|| admin.clone()),
-    };
-    admin
-        .register(|registry| Collector::build(&config.collector, handles, registry))
-        .context("build the collector")
-}
+    fn intake(&self, input: &Input) -> anyhow::Result<Intake> {
+        let config = &self.config.collector;
+        let handles = CollectorHandles {
+            bus: Arc::clone(&self.bus),
+            cluster: self.config.cluster.clone(),
+            data_dir: self.config.data_dir.clone(),
+            health: self.health.clone(),
+            admin: Some(self.admin.clone()),
+        };
+        self.admin.register(|registry| match input {
+            Input::Replayed(replay) => {
+                let replay =
+                    Replay::build(replay, config, handles, registry).context("open the recording")?;
+                Ok(Intake::Replay(Box::new(replay)))
+            }
+            Input::Real | Input::Simulated => {
+                let collector = Collector::build(config, handles, registry).context("build the collector")?;
+                Ok(Intake::Collector(Box::new(collector)))
+            }
+        })
+    }
 
-fn processor(
-    config: &Config,
-    bus: &Arc<dyn Bus>,
-    stores: &Stores,
-    admin: &Admin,
-    health: &Health,
-) -> anyhow::Result<Processor> {
-    let handles = ProcessorHandles {
-        bus: Arc::clone(bus),
-        metrics: Arc::clone(&stores.metrics.writer),
-        logs: Arc::clone(&stores.logs.writer),
-        health: health.clone(),
-    };
-    admin
-        .register(|registry| Processor::build(config.processor.clone(), handles, registry))
-        .context("build the processor")
-}
+    fn processor(&self, stores: &Stores) -> anyhow::Result<Processor> {
+        let handles = ProcessorHandles {
+            bus: Arc::clone(&self.bus),
+            metrics: Arc::clone(&stores.metrics.writer),
+            logs: Arc::clone(&stores.logs.writer),
+            health: self.health.clone(),
+        };
+        let config = self.config.processor.clone();
+        self.admin
+            .register(|registry| Processor::build(config, handles, registry))
+            .context("build the processor")
+    }
 
-fn api(
-    config: &Config,
-    bus: &Arc<dyn Bus>,
-    stores: &Stores,
-    admin: &Admin,
-    health: &Health,
-    input: Input,
-) -> anyhow::Result<Api> {
-    let handles = ApiHandles {
-        bus: Arc::clone(bus),
-        metrics: Arc::clone(&stores.metrics.reader),
-        logs: Arc::clone(&stores.logs.reader),
-        cache: sentinel_cache::open(&config.cache),
-        admin: admin.clone(),
-        health: health.clone(),
-        dashboard: dashboard::router(),
-    };
-    let name = match input {
-        Input::Real => "run",
-        Input::Simulated => "demo",
-        Input::Replayed => "replay",
-    };
-    let mode =
-        Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated: input == Input::Simulated };
-    admin
-        .register(|registry| Api::build(config.api.clone(), handles, mode, registry))
-        .with_context(|| format!("serve on {}", config.api.listen))
+    fn api(&self, stores: &Stores, input: &Input) -> anyhow::Result<Api> {
+        let handles = ApiHandles {
+            bus: Arc::clone(&self.bus),
+            metrics: Arc::clone(&stores.metrics.reader),
+            logs: Arc::clone(&stores.logs.reader),
+            cache: sentinel_cache::open(&self.config.cache),
+            admin: self.admin.clone(),
+            health: self.health.clone(),
+            dashboard: dashboard::router(),
+        };
+        let name = match input {
+            Input::Real => "run",
+            Input::Simulated => "demo",
+            Input::Replayed(_) => "replay",
+        };
+        let is_simulated = *input == Input::Simulated;
+        let mode = Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated };
+        let config = self.config.api.clone();
+        self.admin
+            .register(|registry| Api::build(config, handles, mode, registry))
+            .with_context(|| format!("serve on {}", self.config.api.listen))
+    }
+
+    /// Starts the API, or in its place the admin endpoints; gives the address.
+    fn serve(&self, api: Option<Api>, stages: &mut Stages) -> anyhow::Result<SocketAddr> {
+        if let Some(api) = api {
+            let address = api.local_addr();
+            stages.start(api);
+            return Ok(address);
+        }
+        let listen = &self.config.api.listen;
+        let server = AdminServer::build(listen, &self.admin)
+            .with_context(|| format!("listen on {listen}; write --listen HOST:PORT"))?;
+        let address = server.local_addr()?;
+        stages.start(server);
+        Ok(address)
+    }
 }

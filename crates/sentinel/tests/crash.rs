@@ -1,6 +1,8 @@
 //! Kills the whole pipeline with SIGKILL at random moments under load, then recounts: what the
 //! collector had acknowledged against what the stores hold.
 
+#![expect(clippy::print_stdout, reason = "a long test shows its progress")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -120,7 +122,9 @@ impl Life {
     fn metrics(&self) -> String {
         let address = self.url.trim_start_matches("http://").trim_end_matches('/');
         let mut stream = TcpStream::connect(address).expect("connect");
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("ask");
+        stream
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .expect("ask");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         answer

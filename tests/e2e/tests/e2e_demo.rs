@@ -84,7 +84,7 @@ async fn live_values_arrive_over_the_websocket() {
     assert_eq!(data["id"], "m");
     let item = &data["items"][0];
     assert!(item["v"].as_f64().is_some_and(|bytes| bytes > 0.0), "{item}");
-    assert_eq!(item["labels"]["__name__"], "container_memory_working_set_bytes");
+    assert_eq!(item["labels"]["cluster"], "demo", "a series is named the first time: {item}");
     sentinel.stop().await;
 }
 

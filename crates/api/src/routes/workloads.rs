@@ -39,7 +39,7 @@ pub async fn list_workloads(
         .flat_map(|kind| app.objects.of_kind(kind))
         .filter(|entry| is_chosen(&entry.state))
         .collect();
-    entries.sort_by_cached_key(|entry| key(entry));
+    entries.sort_by_cached_key(key);
     let page = Page::new(paging.cut(entries, key)?);
     let usage = app.usage_table();
     let view = View { now: app.now(), usage: &usage };

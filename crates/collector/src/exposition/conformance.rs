@@ -181,12 +181,12 @@ fn agrees_with_the_points_that_telegraf_makes() {
             parse(&read(&case.join("input.txt")), format, |sample| {
                 let labels = sample.pairs().filter(|(_, value)| !value.is_empty());
                 let labels = labels.map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-                let millis = sample.timestamp.filter(|_| has_times).map(|timestamp| timestamp.as_millis());
+                let millis = sample.timestamp.filter(|_| has_times).map(sentinel_model::Timestamp::as_millis);
                 *found.entry((labels, sample.value.to_string(), millis)).or_default() += 1;
             })
             .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
             // Telegraf leaves out the sample without labels where samples with labels follow it.
-            found.retain(|sample, _| !(sample.0.is_empty() && !expected.contains_key(sample)));
+            found.retain(|sample, _| !sample.0.is_empty() || expected.contains_key(sample));
             assert_eq!(found, expected, "{}", case.display());
             n_cases += 1;
         }

@@ -128,7 +128,7 @@ proptest! {
             for (sample, line) in read.iter().zip(&lines) {
                 prop_assert_eq!(&sample.labels().expect("unique labels"), &line.labels);
                 prop_assert!(sample.value == line.value || (sample.value.is_nan() && line.value.is_nan()));
-                prop_assert_eq!(sample.timestamp.map(|timestamp| timestamp.as_millis()), line.millis);
+                prop_assert_eq!(sample.timestamp.map(sentinel_model::Timestamp::as_millis), line.millis);
             }
         }
     }

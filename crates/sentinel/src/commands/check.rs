@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sentinel_collector::exposition::{Format, Sample, decode_utf8, parse};
+use sentinel_model::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::cli::ExpositionFormat;
@@ -52,7 +53,7 @@ fn line(sample: &Sample<'_>) -> Value {
         f64::NEG_INFINITY => json!("-Inf"),
         value => json!(value),
     };
-    json!({ "name": sample.name(), "labels": labels, "value": value, "timestamp_ms": sample.timestamp.map(|at| at.as_millis()) })
+    json!({ "name": sample.name(), "labels": labels, "value": value, "timestamp_ms": sample.timestamp.map(Timestamp::as_millis) })
 }
 
 async fn read(source: &str) -> anyhow::Result<(Vec<u8>, Option<Format>)> {

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use sentinel_runtime::telemetry;
+use sentinel_collector::{ReplayConfig, ReplayCounts};
+use sentinel_runtime::{spawn, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use toml::Value;
 use tracing::info;
 
@@ -24,7 +26,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             "collector.scrape",
             list(&args.scrape, |url| toml::Table::from_iter([("url".to_owned(), Value::from(url.as_str()))])),
         );
-    serve(&config::load(&args.common, flags, "run")?, &args.common.roles, Input::Real)
+    serve(&config::load(&args.common, flags, "run")?, &args.common.roles, &Input::Real)
 }
 
 pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
@@ -39,16 +41,12 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     if args.common.cluster.is_none() {
         flags.set("cluster", Some("demo"));
     }
-    serve(&config::load(&args.common, flags, "demo")?, &args.common.roles, Input::Simulated)
+    serve(&config::load(&args.common, flags, "demo")?, &args.common.roles, &Input::Simulated)
 }
 
 pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let mut flags = Flags::common(&args.common);
-    flags
-        .set("collector.replay.folder", Some(text(&args.recording)))
-        .set("collector.replay.speed", Some(args.speed))
-        .set("collector.replay.exit", Some(args.exit));
-    serve(&config::load(&args.common, flags, "replay")?, &args.common.roles, Input::Replayed)
+    let input = Input::Replayed(ReplayConfig { folder: args.recording.clone(), speed: args.speed });
+    serve(&config::load(&args.common, Flags::common(&args.common), "replay")?, &args.common.roles, &input)
 }
 
 fn text(path: &Path) -> String {
@@ -60,27 +58,38 @@ fn list<V: Into<Value>>(given: &[String], value: impl Fn(&String) -> V) -> Optio
     (!given.is_empty()).then(|| Value::Array(given.iter().map(|text| value(text).into()).collect()))
 }
 
-fn serve(config: &Config, roles: &[Role], input: Input) -> anyhow::Result<ExitCode> {
+fn serve(config: &Config, roles: &[Role], input: &Input) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let Running { stages, address, .. } = compose::start(config, roles, input).await?;
+        let Running { stages, address, replayed } = compose::start(config, roles, input).await?;
         announce(roles, input, address)?;
+        let _counting = replayed.map(|replayed| spawn("counts", print_counts(replayed)));
         stages.run(stop_requested()?, config.drain_deadline).await.context("stopped by itself")
     })?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-fn announce(roles: &[Role], input: Input, address: SocketAddr) -> anyhow::Result<()> {
+/// Says what a recording held, once all of it is on the bus.
+async fn print_counts(mut replayed: watch::Receiver<Option<ReplayCounts>>) {
+    if let Ok(counts) = replayed.wait_for(Option::is_some).await
+        && let Some(counts) = &*counts
+    {
+        // A closed standard output is no reason to stop serving.
+        let _ = super::print(&counts.to_string());
+    }
+}
+
+fn announce(roles: &[Role], input: &Input, address: SocketAddr) -> anyhow::Result<()> {
     if !roles.is_empty() && !roles.contains(&Role::Api) {
         return super::print(&format!("Health and metrics: http://{address}")).map(|_| ());
     }
     let what = match input {
         Input::Real => "",
         Input::Simulated => " (simulated cluster)",
-        Input::Replayed => " (replayed recording)",
+        Input::Replayed(_) => " (replayed recording)",
     };
     super::print(&format!("Dashboard{what}: http://{address}")).map(|_| ())
 }
@@ -95,7 +104,7 @@ fn stop_requested() -> anyhow::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
         info!("stopping; once more to stop at once");
-        drop(sentinel_runtime::spawn("second-signal", async move {
+        std::mem::forget(spawn("second-signal", async move {
             interrupt.recv().await;
             std::process::exit(130);
         }));

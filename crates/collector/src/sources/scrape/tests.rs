@@ -116,6 +116,7 @@ fn gzipped(body: &[u8]) -> Wire {
 }
 
 /// What a target may answer, and the reason for which it is refused.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn bad_answers() -> Vec<(&'static str, Wire, &'static str)> {
     let samples = "a 1\n".repeat(1_001);
     let labels: String = (0..30).map(|i| format!("l{i}=\"1\",")).collect();
