@@ -20,6 +20,10 @@ impl From<Growth> for Piece {
     }
 }
 
+/// A kubelet's readings come every 13 to 15 s and so miss a window of 10 s now and then: a hole of this
+/// length between two values is no gap.
+const MISSED_MS: i64 = 10_000;
+
 /// A value for each step of the plan, from pieces that ascend by start. Gaps stay gaps: only a series that
 /// comes more rarely than the steps keeps its value until its next one is due.
 pub fn evaluate(pieces: &[Piece], function: Function, plan: &Plan) -> Vec<Option<f64>> {
@@ -42,6 +46,7 @@ pub fn evaluate(pieces: &[Piece], function: Function, plan: &Plan) -> Vec<Option
     }
     if function != Function::Increase {
         hold(&mut steps, n_held(pieces, plan.step_ms));
+        bridge(&mut steps, usize::try_from(MISSED_MS / plan.step_ms).unwrap_or_default());
     }
     steps
 }
@@ -92,5 +97,54 @@ fn hold(steps: &mut [Option<f64>], n_held: usize) {
             (None, Some((value, since))) if i - since < n_held => *step = Some(value),
             _ => {}
         }
+    }
+}
+
+/// Fills holes of at most `n_most` steps between two values with the earlier one.
+fn bridge(steps: &mut [Option<f64>], n_most: usize) {
+    let mut known: Option<(usize, f64)> = None;
+    for i in 0..steps.len() {
+        let Some(value) = steps[i] else { continue };
+        if let Some((since, held)) = known
+            && i - since - 1 <= n_most
+        {
+            steps[since + 1..i].fill(Some(held));
+        }
+        known = Some((i, value));
+    }
+}
+
+/// Lets each of several series keep its newest value for `n_most` steps, up to the newest step that any of
+/// them has: a sum must not fall because not every target has been scraped yet.
+pub fn level(lines: &mut [Vec<Option<f64>>], n_most: usize) {
+    let newest_of = |steps: &Vec<Option<f64>>| steps.iter().rposition(Option::is_some);
+    let Some(newest) = lines.iter().filter_map(newest_of).max() else { return };
+    for steps in lines {
+        let Some(last) = newest_of(steps) else { continue };
+        let value = steps[last];
+        if newest - last <= n_most {
+            steps[last..=newest].fill(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missed_window_is_bridged_and_a_longer_hole_stays() {
+        let mut steps = [Some(1.0), None, Some(2.0), None, None, Some(3.0)];
+        bridge(&mut steps, 1);
+        assert_eq!(steps, [Some(1.0), Some(1.0), Some(2.0), None, None, Some(3.0)]);
+    }
+
+    #[test]
+    fn a_sum_does_not_fall_for_a_target_that_is_still_to_be_scraped() {
+        let mut lines =
+            [vec![Some(1.0), Some(2.0), None], vec![None, Some(3.0), Some(4.0)], vec![Some(9.0), None, None]];
+        level(&mut lines, 1);
+        assert_eq!(lines[0], [Some(1.0), Some(2.0), Some(2.0)]);
+        assert_eq!(lines[2], [Some(9.0), None, None], "gone for longer is gone");
     }
 }

@@ -4,10 +4,13 @@ use sentinel_metric_store::MetricStoreError;
 use sentinel_model::{MetricKind, Selector, Timestamp};
 
 use super::combine::{Line, combine, stats, top};
-use super::evaluate::evaluate;
+use super::evaluate::{evaluate, level};
 use super::fetch::{Fetched, Want};
 use super::{Aggregation, Function, Plan, Source, unit_of_answer};
 use crate::dto::metric::{Others, PointDto, QueriedSeries, RangeAnswer};
+
+/// By how much one target may be behind another: two readings of a kubelet.
+const BEHIND_MS: i64 = 30_000;
 
 /// What is asked, with every default filled in.
 #[derive(Clone, Debug)]
@@ -64,11 +67,15 @@ fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
         fetched.series.into_iter().filter(|(_, found)| !found.pieces.is_empty()).collect();
     // Grouping sums in this order: the same question has the same answer, bit by bit.
     found.sort_by(|a, b| a.0.cmp(&b.0));
-    let lines = found
+    let (labels, mut steps): (Vec<_>, Vec<_>) = found
         .into_iter()
         .map(|(labels, found)| (labels, evaluate(&found.pieces, ask.function, &plan)))
         .filter(|(_, steps)| steps.iter().any(Option::is_some))
-        .collect();
+        .unzip();
+    if ask.aggregation != Aggregation::None && ask.function != Function::Increase {
+        level(&mut steps, usize::try_from(BEHIND_MS / plan.step_ms).unwrap_or_default());
+    }
+    let lines = labels.into_iter().zip(steps).collect();
     let lines = combine(lines, ask.aggregation, &ask.by);
     let total_series = lines.len();
     let (lines, others) = top(lines, ask.limit);
