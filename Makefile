@@ -32,6 +32,11 @@ demo-cluster: build ## Watch a real one-node Kubernetes made on this machine, wi
 test: ## Set up and run the whole fast suite
 	@scripts/test.sh
 
+.PHONY: e2e
+e2e: ## Drive the dashboard in Chromium over the real binary
+	@scripts/setup.sh build test
+	@scripts/ui.sh e2e
+
 .PHONY: check
 check: ## Formatting, lints and tidiness
 	@scripts/check.sh
