@@ -29,7 +29,7 @@ e2e() {
   folder=$(mktemp -d)
   "$binary" demo --listen 127.0.0.1:0 --data-dir "$folder/data" >"$folder/out" 2>"$folder/log" &
   local pid=$!
-  trap 'kill "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; rm -rf "$folder"' RETURN
+  trap "kill $pid 2>/dev/null; wait $pid 2>/dev/null; rm -rf '$folder'" EXIT
   until line=$(grep -m1 'http://' "$folder/out"); do
     kill -0 "$pid" 2>/dev/null || { cat "$folder/log" >&2; return 1; }
     sleep 0.2
