@@ -26,7 +26,7 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Check what this machine lets Sentinel reach, and say what to do
+    /// Check configuration, data folder and address, and say what to do
     Doctor(Common),
     /// Check input as the collector would read it
     Check {

@@ -1,4 +1,4 @@
-//! `sentinel doctor`: what this machine lets the product reach, and what to do where it does not.
+//! `sentinel doctor`: whether configuration, data folder and address can be used, and what to do where not.
 
 use std::net::TcpListener;
 use std::path::Path;
