@@ -1,5 +1,8 @@
 //! The service: builds the outlet and the sources, runs them, drains them.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

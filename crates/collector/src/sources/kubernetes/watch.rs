@@ -142,36 +142,39 @@ impl Watch {
 
     async fn recover(&mut self, end: End, lasted: Duration) {
         let reason = end.reason();
-        if lasted >= self.context.config.backoff_limit {
+        let config = &self.context.config;
+        if lasted >= config.backoff_limit {
             self.backoff.reset();
         }
-        self.context
-            .metrics
-            .watch_restarts
-            .get_or_create(&Restart { kind: self.kind.as_str(), reason })
-            .inc();
-        // A watch that ends as agreed, or merely fell silent, is continued at once.
-        let is_regular = match &end {
-            End::Closed => lasted >= self.context.config.backoff_first,
-            End::Stalled | End::Gone { .. } => true,
-            _ => false,
-        };
+        // The server ends every watch after the time that it was asked for.
+        let is_agreed = matches!(end, End::Closed) && lasted + config.grace >= config.timeout;
+        if !is_agreed {
+            let restart = Restart { kind: self.kind.as_str(), reason };
+            self.context.metrics.watch_restarts.get_or_create(&restart).inc();
+        }
         if matches!(end, End::Gone { .. }) {
             debug!(kind = self.kind.as_str(), message = end.message(), "listing anew");
             self.version = None;
         }
-        if is_regular && self.backoff.n_failures() == 0 {
+        // A watch that merely ended or fell silent is continued at once, unless it does so all the time.
+        let is_harmless = match &end {
+            End::Closed => lasted >= config.backoff_first,
+            End::Stalled | End::Gone { .. } => true,
+            _ => false,
+        };
+        if is_harmless && self.backoff.n_failures() == 0 {
             return;
         }
-        let delay = match &end {
+        let asked = match &end {
             End::Failed(error) => error.retry_after().unwrap_or_default(),
             _ => Duration::ZERO,
         };
         // A server that asks for hours of silence would otherwise get them.
-        let delay = self.backoff.next_delay().max(delay.min(self.context.config.backoff_limit));
-        if self.backoff.n_failures() > 1 {
-            warn!(kind = self.kind.as_str(), reason, message = end.message(), ?delay, "watch is down");
-            self.context.board.down(self.kind, &end.message());
+        let asked = asked.min(config.backoff_limit);
+        let delay = self.backoff.next_delay().max(asked);
+        let is_lasting = self.backoff.n_failures() > 1;
+        if is_lasting && self.context.board.down(self.kind, &end.message()) {
+            warn!(kind = self.kind.as_str(), reason, message = end.message(), "watch is down");
         }
         if reason == "unauthorized" {
             self.context.connection.reload();

@@ -3,7 +3,8 @@ use sentinel_model::{ContainerKind, ContainerState, Resources};
 use serde_json::json;
 
 use super::*;
-use crate::sources::kubernetes::testing::any_json;
+use crate::sources::kubernetes::events::event_record;
+use crate::sources::kubernetes::testing::{any_json, folders, shared_data};
 
 fn sighting() -> Sighting {
     Sighting { cluster: "c1".into(), observed: Timestamp::from_millis(5), workload: None }
@@ -130,6 +131,76 @@ fn refuses_what_has_no_identity() {
     assert_eq!(refusal(json!([])), Refusal::NotAnObject);
     assert_eq!(refusal(json!({"metadata": {"name": "a"}})), Refusal::NoUid);
     assert_eq!(refusal(json!({"metadata": {"uid": "a", "name": 7}})), Refusal::NoName);
+}
+
+/// `core.v1.Pod.json` → Pod.
+fn kind_of(path: &std::path::Path) -> Option<Kind> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
+    Kind::from_name(name.rsplit('.').next()?)
+}
+
+#[test]
+fn reads_objects_in_which_every_field_is_filled() {
+    let Some(data) = shared_data("conformance/k8s-objects") else { return };
+    let mut n_read = 0;
+    for folder in folders(&data) {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let Some(kind) = kind_of(&path) else { continue };
+            let text = std::fs::read_to_string(&path).expect("an object");
+            let object: Value = serde_json::from_str(&text).expect("JSON");
+            let meta = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+            n_read += 1;
+            if kind == Kind::Event {
+                let record = event_record(&object, None).expect("an event");
+                assert_eq!((record.uid, record.resource_version), (meta("uid"), meta("resourceVersion")));
+                assert!(!record.reason.is_empty() && !record.regarding.name.is_empty(), "{path:?}");
+                continue;
+            }
+            let state = state(kind, &object);
+            assert_eq!((state.name, state.namespace), (meta("name"), meta("namespace")), "{path:?}");
+            assert_eq!((state.key.uid, state.resource_version), (meta("uid"), meta("resourceVersion")));
+            assert_eq!(
+                serde_json::to_value(&state.labels).ok().as_ref(),
+                Some(&object["metadata"]["labels"])
+            );
+            let owners = object["metadata"]["ownerReferences"].as_array().map_or(0, Vec::len);
+            assert!(state.owners.len() == owners && owners > 0 && state.created.is_some(), "{path:?}");
+            let n_conditions = object["status"]["conditions"].as_array().map_or(0, Vec::len);
+            let conditions = match state.detail {
+                ObjectDetail::Pod(pod) => pod.conditions,
+                ObjectDetail::Node(node) => node.conditions,
+                ObjectDetail::Workload(workload) => workload.conditions,
+                ObjectDetail::Other => continue,
+            };
+            assert_eq!(conditions.len(), n_conditions, "{path:?}");
+            let written =
+                conditions.first().map(|condition| (condition.kind.as_str(), condition.status.as_str()));
+            let first = &object["status"]["conditions"][0];
+            assert_eq!(written, first["type"].as_str().zip(first["status"].as_str()), "{path:?}");
+        }
+    }
+    assert!(n_read >= 15, "only {n_read} objects were read");
+}
+
+#[test]
+fn reads_every_object_of_live_clusters() {
+    let Some(data) = shared_data("conformance/k8s-objects") else { return };
+    for folder in folders(&data) {
+        for kind in [Kind::Pod, Kind::Node, Kind::Namespace, Kind::Service] {
+            let Ok(text) = std::fs::read_to_string(folder.join(format!("{}.yaml", kind.plural()))) else {
+                continue;
+            };
+            let list: Value = serde_saphyr::from_str(&text).expect("YAML");
+            let items = list["items"].as_array().expect("a list");
+            assert!(!items.is_empty());
+            for item in items {
+                let state = state(kind, item);
+                assert!(!state.manifest.contains("managedFields") && state.created.is_some());
+                serde_json::from_str::<Value>(&state.manifest).expect("a manifest is JSON");
+            }
+        }
+    }
 }
 
 proptest! {

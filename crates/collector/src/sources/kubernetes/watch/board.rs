@@ -61,13 +61,17 @@ impl Board {
         self.change(kind, Sight::Live);
     }
 
-    pub(in super::super) fn down(&self, kind: Kind, why: &str) {
-        self.change(kind, Sight::Lost(why.to_owned()));
+    /// Whether that is news.
+    pub(in super::super) fn down(&self, kind: Kind, why: &str) -> bool {
+        self.change(kind, Sight::Lost(why.to_owned()))
     }
 
-    fn change(&self, kind: Kind, sight: Sight) {
+    fn change(&self, kind: Kind, sight: Sight) -> bool {
         let mut sights = self.sights.lock();
-        sights.insert(kind, sight);
+        let before = sights.insert(kind, sight.clone());
+        if before.as_ref() == Some(&sight) {
+            return false;
+        }
         let lost = sights.iter().filter_map(|(kind, sight)| match sight {
             Sight::Lost(why) => Some((kind.plural(), why)),
             Sight::NotYet | Sight::Live => None,
@@ -78,6 +82,7 @@ impl Board {
             None if sights.values().all(|sight| *sight == Sight::Live) => self.health.ready(),
             None => {}
         }
+        true
     }
 }
 
@@ -93,7 +98,8 @@ mod tests {
         let board = Board::new(health.component("kubernetes"), &[Kind::Pod, Kind::Node]);
         board.up(Kind::Node);
         assert_eq!(health.report().components["kubernetes"], ComponentState::Starting);
-        board.down(Kind::Pod, "refused");
+        assert!(board.down(Kind::Pod, "refused"));
+        assert!(!board.down(Kind::Pod, "refused"));
         let state = health.report().components["kubernetes"].clone();
         assert_eq!(state, ComponentState::Degraded("no live view of pods: refused".into()));
         board.up(Kind::Pod);

@@ -18,7 +18,7 @@ struct Watched {
 
 fn config() -> WatchConfig {
     WatchConfig {
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_secs(600),
         grace: Duration::from_secs(60),
         relist_interval: Duration::ZERO,
         backoff_first: Duration::from_millis(1),
@@ -196,6 +196,17 @@ async fn skips_and_counts_what_it_cannot_read() {
         watched.metrics.rejected.get_or_create(&door).get()
     };
     assert_eq!((rejected("not_json"), rejected("unknown_event")), (2, 1));
+}
+
+#[tokio::test]
+async fn counts_no_restart_when_the_server_ends_a_watch_as_agreed() {
+    let config =
+        WatchConfig { timeout: Duration::from_millis(1), grace: Duration::from_secs(60), ..config() };
+    let watches =
+        vec![events(&[("MODIFIED", object("a", 6))]), events(&[("MODIFIED", object("a", 7))]), quiet()];
+    let mut watched = watch(config, vec![page(&["a"], 5, "")], watches).await;
+    assert_eq!(watched.next(5).await, "[ +a ] +a +a");
+    assert_eq!(watched.restarts("closed"), 0);
 }
 
 #[tokio::test]
