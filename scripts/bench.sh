@@ -8,3 +8,7 @@ for package in sentinel-proto sentinel-collector sentinel-processor sentinel-bus
   printf '==> %s\n' "$package" >&2
   cargo bench --quiet --package "$package"
 done
+printf '==> end to end, over the release binary\n' >&2
+scripts/ui.sh build
+cargo build --quiet --release --package sentinel
+cargo bench --quiet --package sentinel-e2e

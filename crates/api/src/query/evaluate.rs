@@ -24,9 +24,17 @@ impl From<Growth> for Piece {
 /// length between two values is no gap.
 const MISSED_MS: i64 = 10_000;
 
+/// Readings that come every 13 to 15 s fall unevenly into windows of 10 s, whose starts are all that is
+/// known: the growth of one window over the distance from the one before it is off by up to half. Rates of
+/// such series, at steps below this, are those of the time before, this long.
+pub const RATE_SPAN_MS: i64 = 60_000;
+
 /// A value for each step of the plan, from pieces that ascend by start. Gaps stay gaps: only a series that
 /// comes more rarely than the steps keeps its value until its next one is due.
 pub fn evaluate(pieces: &[Piece], function: Function, plan: &Plan) -> Vec<Option<f64>> {
+    let is_smoothed = function == Function::Rate && plan.step_ms < RATE_SPAN_MS;
+    let smoothed = if is_smoothed { with_growth_before(pieces) } else { Vec::new() };
+    let pieces = if is_smoothed { &smoothed } else { pieces };
     let mut steps = vec![None; plan.n_points()];
     let mut pieces_of_step = Vec::new();
     let mut at = None;
@@ -49,6 +57,23 @@ pub fn evaluate(pieces: &[Piece], function: Function, plan: &Plan) -> Vec<Option
         bridge(&mut steps, usize::try_from(MISSED_MS / plan.step_ms).unwrap_or_default());
     }
     steps
+}
+
+/// Each piece with the growth of all within [`RATE_SPAN_MS`] before it, unless they come evenly.
+fn with_growth_before(pieces: &[Piece]) -> Vec<Piece> {
+    let mut first = 0;
+    let one = |(i, piece): (usize, &Piece)| {
+        while piece.start.millis_since(pieces[first].start) >= RATE_SPAN_MS {
+            first += 1;
+        }
+        let before = &pieces[first..=i];
+        if before.iter().all(|other| other.span_ms == piece.span_ms) {
+            return *piece;
+        }
+        let span_ms = before.iter().map(|piece| piece.span_ms).sum();
+        Piece { start: piece.start, span_ms, value: before.iter().map(|piece| piece.value).sum() }
+    };
+    pieces.iter().enumerate().map(one).collect()
 }
 
 /// One number from the pieces of one step.
@@ -130,7 +155,27 @@ pub fn level(lines: &mut [Vec<Option<f64>>], n_most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Step;
     use super::*;
+
+    #[test]
+    fn a_steady_counter_read_every_14_s_has_a_steady_rate() {
+        let second = |s: i64| Timestamp::from_secs(s);
+        // What is known of a reading is its window; it grows by 1 a second.
+        let readings: Vec<i64> = (0..60).map(|i| 1_000 + i * 14).collect();
+        let pieces: Vec<Piece> = readings
+            .windows(2)
+            .map(|pair| (pair[0] / 10 * 10, pair[1] / 10 * 10))
+            .map(|(before, at)| Piece { start: second(at), span_ms: (at - before) * 1_000, value: 14.0 })
+            .collect();
+        let step = Step::Millis(10_000);
+        let plan = Plan::new(second(1_100), second(1_700), step, Function::Rate).expect("a plan");
+        let rates = evaluate(&pieces, Function::Rate, &plan);
+        assert_eq!(rates.iter().filter(|rate| rate.is_none()).count(), 2, "the ends: {rates:?}");
+        for rate in rates.into_iter().flatten() {
+            assert!((0.9..1.1).contains(&rate), "{rate}");
+        }
+    }
 
     #[test]
     fn a_missed_window_is_bridged_and_a_longer_hole_stays() {

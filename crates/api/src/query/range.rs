@@ -4,7 +4,7 @@ use sentinel_metric_store::MetricStoreError;
 use sentinel_model::{MetricKind, Selector, Timestamp};
 
 use super::combine::{Line, combine, stats, top};
-use super::evaluate::{evaluate, level};
+use super::evaluate::{RATE_SPAN_MS, evaluate, level};
 use super::fetch::{Fetched, Want};
 use super::{Aggregation, Function, Plan, Source, unit_of_answer};
 use crate::dto::metric::{Others, PointDto, QueriedSeries, RangeAnswer};
@@ -50,10 +50,11 @@ impl Source<'_> {
 /// # Errors
 /// Those of the store, and too many series or points.
 pub async fn range(source: Source<'_>, ask: &Ask, plan: Plan) -> Result<RangeAnswer, MetricStoreError> {
+    let before_ms = if ask.function == Function::Rate { RATE_SPAN_MS } else { 0 };
     let want = Want {
         selector: &ask.selector,
         function: ask.function,
-        from: plan.from,
+        from: plan.from.saturating_sub_millis(before_ms),
         to: plan.to,
         resolution: plan.resolution,
     };
