@@ -1,5 +1,9 @@
 //! A sorted set of name-value pairs: the identity of a series.
 
+mod pool;
+
+pub use pool::LabelPool;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -10,7 +14,7 @@ use crate::SeriesId;
 pub const METRIC_NAME: &str = "__name__";
 
 /// Names and values sorted by name, each name once, no empty values (an empty value means "absent",
-/// as in Prometheus). Cloning is a reference count. All text lies in one allocation.
+/// as in Prometheus). Cloning is a reference count. How they are held (see [`LabelPool`]) shows nowhere.
 #[derive(Clone)]
 pub struct Labels(Arc<Packed>);
 
@@ -18,6 +22,9 @@ struct Packed {
     text: Box<str>,
     /// End of name 0, end of value 0, end of name 1, … in `text`.
     ends: Box<[u32]>,
+    /// Pairs that are held in common with other labels. They have no name in common with the ones above,
+    /// and nothing in common themselves.
+    common: Option<Labels>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +37,7 @@ pub enum LabelsError {
 
 impl Labels {
     pub fn empty() -> Self {
-        Self(Arc::new(Packed { text: "".into(), ends: Box::new([]) }))
+        Self(Arc::new(Packed { text: "".into(), ends: Box::new([]), common: None }))
     }
 
     /// Sorts the pairs and drops those with an empty value.
@@ -60,35 +67,25 @@ impl Labels {
                 ends.push(text.len() as u32);
             }
         }
-        Ok(Self(Arc::new(Packed { text: text.into(), ends: ends.into() })))
+        Ok(Self(Arc::new(Packed { text: text.into(), ends: ends.into(), common: None })))
     }
 
     /// Number of labels, the metric's name included.
     pub fn len(&self) -> usize {
-        self.0.ends.len() / 2
+        self.0.n_own() + self.common().map_or(0, Packed::n_own)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.ends.is_empty()
+        self.len() == 0
     }
 
     /// Pairs in order of name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + '_ {
-        (0..self.len()).map(|i| self.pair(i))
+        Pairs { own: &self.0, next_own: 0, common: self.common(), next_common: 0 }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let (candidate, value) = self.pair(middle);
-            match candidate.cmp(name) {
-                std::cmp::Ordering::Equal => return Some(value),
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-            }
-        }
-        None
+        self.0.get(name).or_else(|| self.common()?.get(name))
     }
 
     /// Value of `__name__`, or `""`.
@@ -135,22 +132,100 @@ impl Labels {
         SeriesId::from_u128(hasher.digest128())
     }
 
-    /// Bytes of memory that these labels hold, without the handle itself.
+    /// Bytes of memory that these labels hold, without the handle itself. What is held in common counts as
+    /// if it were not.
     pub fn heap_bytes(&self) -> usize {
-        size_of::<Packed>() + 16 + self.0.text.len() + size_of_val(&*self.0.ends)
+        let text_and_ends = |packed: &Packed| packed.text.len() + size_of_val(&*packed.ends);
+        size_of::<Packed>() + 16 + text_and_ends(&self.0) + self.common().map_or(0, text_and_ends)
     }
 
-    fn pair(&self, index: usize) -> (&str, &str) {
-        let end = |i: usize| self.0.ends[i] as usize;
-        let start = if index == 0 { 0 } else { end(2 * index - 1) };
-        let (name_end, value_end) = (end(2 * index), end(2 * index + 1));
-        (&self.0.text[start..name_end], &self.0.text[name_end..value_end])
+    fn common(&self) -> Option<&Packed> {
+        self.0.common.as_ref().map(|common| &*common.0)
     }
 }
 
+impl Packed {
+    /// Number of pairs, those in common left out.
+    fn n_own(&self) -> usize {
+        self.ends.len() / 2
+    }
+
+    fn pair(&self, index: usize) -> Option<(&str, &str)> {
+        let value_end = *self.ends.get(2 * index + 1)? as usize;
+        let name_end = self.ends[2 * index] as usize;
+        let start = if index == 0 { 0 } else { self.ends[2 * index - 1] as usize };
+        Some((&self.text[start..name_end], &self.text[name_end..value_end]))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let (mut low, mut high) = (0, self.n_own());
+        while low < high {
+            let middle = low.midpoint(high);
+            let (candidate, value) = self.pair(middle)?;
+            match candidate.cmp(name) {
+                std::cmp::Ordering::Equal => return Some(value),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+}
+
+/// Own pairs and those in common, merged by name.
+struct Pairs<'a> {
+    own: &'a Packed,
+    next_own: usize,
+    common: Option<&'a Packed>,
+    next_common: usize,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let own = self.own.pair(self.next_own);
+        let common = self.common.and_then(|common| common.pair(self.next_common));
+        match (own, common) {
+            (Some(own), Some(common)) if common.0 < own.0 => {
+                self.next_common += 1;
+                Some(common)
+            }
+            (None, Some(common)) => {
+                self.next_common += 1;
+                Some(common)
+            }
+            (own, _) => {
+                self.next_own += 1;
+                own
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let n_common = self.common.map_or(0, Packed::n_own);
+        let n_left = (self.own.n_own() + n_common).saturating_sub(self.next_own + self.next_common);
+        (n_left, Some(n_left))
+    }
+}
+
+impl ExactSizeIterator for Pairs<'_> {}
+
 impl PartialEq for Labels {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.0.text == other.0.text && self.0.ends == other.0.ends)
+        if Arc::ptr_eq(&self.0, &other.0) {
+            return true;
+        }
+        let (one, another) = (&self.0, &other.0);
+        let has_same_common = match (&one.common, &another.common) {
+            (None, None) => true,
+            (Some(one), Some(another)) => Arc::ptr_eq(&one.0, &another.0),
+            _ => false,
+        };
+        if has_same_common {
+            return one.text == another.text && one.ends == another.ends;
+        }
+        self.iter().eq(other.iter())
     }
 }
 
@@ -158,8 +233,10 @@ impl Eq for Labels {}
 
 impl Hash for Labels {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.text.hash(state);
-        self.0.ends.hash(state);
+        for (name, value) in self.iter() {
+            name.hash(state);
+            value.hash(state);
+        }
     }
 }
 

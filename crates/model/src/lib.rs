@@ -17,7 +17,7 @@ mod topic;
 pub use batch::{FrameKind, MetricBatch, Point, StreamKey};
 pub use dead_letter::DeadLetter;
 pub use event::{EventBatch, EventRecord, EventSeverity, ObjectRef};
-pub use labels::{Labels, LabelsError, METRIC_NAME};
+pub use labels::{LabelPool, Labels, LabelsError, METRIC_NAME};
 pub use log::{LogBatch, LogRecord, LogSeverity};
 pub use object::{
     Condition, ContainerKind, ContainerState, ContainerStatus, NodeDetail, ObjectDetail, ObjectKey,

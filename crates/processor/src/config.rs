@@ -6,6 +6,9 @@ use std::time::Duration;
 use sentinel_runtime::config::duration;
 use serde::{Deserialize, Serialize};
 
+use crate::watermark::WatermarkLimits;
+use crate::windows::WindowLimits;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProcessorConfig {
@@ -42,6 +45,21 @@ impl Default for ProcessorConfig {
             series_limit: 1_000_000,
             workers: 1,
             rules: Vec::new(),
+        }
+    }
+}
+
+impl ProcessorConfig {
+    pub(crate) fn window_limits(&self) -> WindowLimits {
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        WindowLimits {
+            watermark: WatermarkLimits {
+                lateness_ms: millis(self.allowed_lateness),
+                idle_ms: millis(self.idle_limit),
+            },
+            look_back_ms: millis(self.look_back),
+            future_ms: millis(self.future_limit),
+            series_limit: self.series_limit,
         }
     }
 }

@@ -6,6 +6,9 @@
 //! `logs` and `events`.
 
 mod aggregate;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod config;
 mod dead_letters;
 mod metrics;

@@ -17,8 +17,6 @@ use crate::pipelines::metric_store::MetricStoreStage;
 use crate::pipelines::stage2::Stage2;
 use crate::pipelines::windows::WindowsStage;
 use crate::rules::{RuleError, Rules};
-use crate::watermark::WatermarkLimits;
-use crate::windows::WindowLimits;
 
 /// Bus → windows → stores.
 pub struct Processor {
@@ -70,26 +68,13 @@ impl Processor {
         }
     }
 
-    fn limits(&self) -> WindowLimits {
-        let millis = |span: std::time::Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        WindowLimits {
-            watermark: WatermarkLimits {
-                lateness_ms: millis(self.config.allowed_lateness),
-                idle_ms: millis(self.config.idle_limit),
-            },
-            look_back_ms: millis(self.config.look_back),
-            future_ms: millis(self.config.future_limit),
-            series_limit: self.config.series_limit,
-        }
-    }
-
     fn start_windows(&self, shutdown: &Shutdown) -> Vec<Task<()>> {
         (0..self.config.workers)
             .map(|_| {
                 let pipeline = self.pipeline("windows", Topic::Metrics);
                 let stage = WindowsStage::new(
                     pipeline.clone(),
-                    self.limits(),
+                    self.config.window_limits(),
                     Arc::clone(&self.rules),
                     shutdown.clone(),
                 );
