@@ -26,8 +26,9 @@ pub enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// Check configuration, data folder and address, and say what to do
-    Doctor(Common),
+    /// Check everything that `run` needs - configuration, data folder, address, cluster, targets - and say
+    /// what to do
+    Doctor(DoctorArgs),
     /// Check input as the collector would read it
     Check {
         #[command(subcommand)]
@@ -100,6 +101,24 @@ pub struct RunArgs {
 }
 
 #[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One line a finding, as it comes
+    #[default]
+    Text,
+    /// One object with all findings
+    Json,
+}
+
+#[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
     #[command(flatten)]
     pub common: Common,
@@ -112,7 +131,7 @@ pub struct DemoArgs {
     /// The same seed gives the same cluster
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Simulated seconds a second
+    /// How much faster than real everything goes: load, faults, rollouts (timestamps stay real)
     #[arg(long)]
     pub speed: Option<f64>,
     /// Faults to play, as a TOML file; without it they rotate
@@ -145,7 +164,8 @@ pub enum CheckCommand {
     Metrics {
         /// A file, an http(s) URL, or - for standard input
         source: String,
-        /// Read as this format instead of guessing by `# EOF` or the answer's type
+        /// Read as this format, instead of the one that the answer's type names; for files, the one that
+        /// `# EOF`, `# UNIT`, types and exemplars tell
         #[arg(long, value_enum)]
         format: Option<ExpositionFormat>,
     },
@@ -155,6 +175,8 @@ pub enum CheckCommand {
 pub enum ExpositionFormat {
     Prometheus,
     Openmetrics,
+    /// Without the rules about families
+    OpenmetricsLenient,
 }
 
 /// A running instance to talk to.

@@ -1,4 +1,6 @@
-//! Simulated time: it runs at a multiple of real time, or only when a test steps it.
+//! The clock of the simulated cluster: the one on the wall, or one that moves only when a test steps it.
+//! How fast things go is the world's pace, not the clock's: what the cluster dates is never ahead of
+//! those who ask.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +8,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sentinel_model::Timestamp;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-/// Tells the simulated time. Cheap to clone; clones share it.
+/// Tells the time. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Clock {
     source: Arc<Mutex<Source>>,
@@ -17,21 +18,26 @@ pub struct Clock {
 
 #[derive(Debug)]
 enum Source {
-    /// `at` was the simulated time when real time was `since`.
-    Running {
-        since: Instant,
-        at: Timestamp,
-        speed: f64,
-    },
-    Stepped {
-        now: Timestamp,
-    },
+    Wall(Wall),
+    Stepped { now: Timestamp },
 }
 
+/// The wall clock, at a distance, and never going back when that one is set back.
+#[derive(Debug)]
+struct Wall {
+    ahead_millis: i64,
+    latest: Timestamp,
+}
+
+/// The wall clock may be set: nobody waits for longer without another look.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
 impl Clock {
-    /// Runs from `start` at `speed` simulated seconds a second.
-    pub fn running(start: Timestamp, speed: f64) -> Self {
-        Self::from(Source::Running { since: Instant::now(), at: start, speed })
+    /// Tells `start` now and goes on with the wall clock; without `start` it tells the wall's time.
+    pub fn running(start: Option<Timestamp>) -> Self {
+        let wall = sentinel_runtime::clock::now_millis();
+        let latest = start.unwrap_or(Timestamp::from_millis(wall));
+        Self::from(Source::Wall(Wall { ahead_millis: latest.as_millis() - wall, latest }))
     }
 
     /// Stands still between calls of [`Self::step`].
@@ -44,27 +50,14 @@ impl Clock {
     }
 
     pub fn now(&self) -> Timestamp {
-        self.source.lock().now()
-    }
-
-    /// Simulated seconds a second; 0 when time is stepped.
-    pub fn speed(&self) -> f64 {
-        match *self.source.lock() {
-            Source::Running { speed, .. } => speed,
-            Source::Stepped { .. } => 0.0,
+        match &mut *self.source.lock() {
+            Source::Wall(wall) => wall.at(sentinel_runtime::clock::now_millis()),
+            Source::Stepped { now } => *now,
         }
     }
 
     pub fn is_stepped(&self) -> bool {
         matches!(*self.source.lock(), Source::Stepped { .. })
-    }
-
-    /// From now on time runs at `speed`; it never jumps.
-    pub fn set_speed(&self, speed: f64) {
-        let mut source = self.source.lock();
-        *source = Source::Running { since: Instant::now(), at: source.now(), speed };
-        drop(source);
-        self.wake();
     }
 
     /// Moves a stepped clock forward; a running one is left alone.
@@ -75,64 +68,50 @@ impl Clock {
         self.wake();
     }
 
-    /// Resolves when the simulated time has reached `at`.
-    pub async fn reached(&self, at: Timestamp) {
+    /// Lets all who wait look at the time again.
+    pub fn wake(&self) {
+        self.changed.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Resolves when it is `at`, or when somebody asks those who wait to look again.
+    pub async fn reached_or_woken(&self, at: Timestamp) {
         let mut changed = self.changed.subscribe();
         loop {
-            changed.mark_unchanged();
-            let wait = self.source.lock().real_time_until(at);
-            match wait {
-                Some(Duration::ZERO) => return,
-                Some(wait) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        _ = changed.changed() => {}
-                    }
-                }
-                None => {
-                    if changed.changed().await.is_err() {
-                        return;
-                    }
-                }
+            let missing = at.millis_since(self.now());
+            if missing <= 0 {
+                return;
+            }
+            if self.is_stepped() {
+                let _ = changed.changed().await;
+                return;
+            }
+            // Rounded up, so that waiting never ends a millisecond early and spins.
+            let wait = Duration::from_millis(missing.unsigned_abs() + 1).min(MAX_WAIT);
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                _ = changed.changed() => return,
             }
         }
     }
 
-    /// Resolves after `span` of a client's time: real time, or stepped time when time is stepped.
-    pub async fn elapsed(&self, span: Duration) {
-        if self.is_stepped() {
-            self.reached(self.now() + span).await;
-        } else {
-            tokio::time::sleep(span).await;
+    /// Resolves when it is `at`.
+    pub async fn reached(&self, at: Timestamp) {
+        while self.now() < at {
+            self.reached_or_woken(at).await;
         }
     }
 
-    fn wake(&self) {
-        self.changed.send_modify(|n| *n = n.wrapping_add(1));
+    /// Resolves after `span`.
+    pub async fn elapsed(&self, span: Duration) {
+        self.reached(self.now() + span).await;
     }
 }
 
-impl Source {
-    fn now(&self) -> Timestamp {
-        match *self {
-            Self::Running { since, at, speed } => {
-                at.saturating_add_millis((since.elapsed().as_secs_f64() * speed * 1_000.0) as i64)
-            }
-            Self::Stepped { now } => now,
-        }
-    }
-
-    /// `None`: only a step can bring it.
-    fn real_time_until(&self, at: Timestamp) -> Option<Duration> {
-        let missing = at.millis_since(self.now());
-        match *self {
-            _ if missing <= 0 => Some(Duration::ZERO),
-            Self::Running { speed, .. } => {
-                // Rounded up, so that waiting never ends a millisecond early and spins.
-                Some(Duration::from_secs_f64(missing as f64 / 1_000.0 / speed) + Duration::from_millis(1))
-            }
-            Self::Stepped { .. } => None,
-        }
+impl Wall {
+    fn at(&mut self, wall_millis: i64) -> Timestamp {
+        let told = Timestamp::from_millis(wall_millis.saturating_add(self.ahead_millis));
+        self.latest = self.latest.max(told);
+        self.latest
     }
 }
 
@@ -142,39 +121,46 @@ mod tests {
 
     const START: Timestamp = Timestamp::from_secs(1_000);
 
-    #[tokio::test(start_paused = true)]
-    async fn runs_at_its_speed_and_does_not_jump_when_the_speed_changes() {
-        let clock = Clock::running(START, 10.0);
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(clock.now(), Timestamp::from_secs(1_020));
-        clock.set_speed(1.0);
-        assert_eq!(clock.now(), Timestamp::from_secs(1_020));
-        tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!(clock.now(), Timestamp::from_secs(1_022));
+    #[test]
+    fn follows_the_wall_clock_and_never_goes_back() {
+        let mut wall = Wall { ahead_millis: -5_000, latest: START };
+        assert_eq!(wall.at(1_007_000), Timestamp::from_secs(1_002));
+        assert_eq!(wall.at(900_000), Timestamp::from_secs(1_002), "somebody set the clock back");
+        assert_eq!(wall.at(1_008_000), Timestamp::from_secs(1_003));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn waits_in_simulated_time() {
-        let clock = Clock::running(START, 100.0);
-        let begun = Instant::now();
-        clock.reached(Timestamp::from_secs(1_100)).await;
-        assert!(clock.now() >= Timestamp::from_secs(1_100));
-        assert!(begun.elapsed() < Duration::from_millis(1_100), "{:?}", begun.elapsed());
+    #[test]
+    fn tells_the_time_on_the_wall() {
+        let clock = Clock::running(None);
+        let before = sentinel_runtime::clock::now_millis();
+        assert!((before..=sentinel_runtime::clock::now_millis()).contains(&clock.now().as_millis()));
+        assert!(Clock::running(Some(START)).now() >= START);
+        assert!(Clock::running(Some(START)).now() < START + Duration::from_secs(60));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_stepped_clock_moves_only_when_stepped() {
         let clock = Clock::stepped(START);
-        tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(clock.now(), START);
         let waiter = clock.clone();
         let waiting = sentinel_runtime::spawn("waiter", async move {
             waiter.reached(Timestamp::from_secs(1_005)).await;
         });
         clock.step(Duration::from_secs(3));
+        tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
         clock.step(Duration::from_secs(3));
         waiting.await;
         assert_eq!(clock.now(), Timestamp::from_secs(1_006));
+    }
+
+    #[tokio::test]
+    async fn who_waits_can_be_woken_before_the_time() {
+        let clock = Clock::stepped(START);
+        let mut waiting = std::pin::pin!(clock.reached_or_woken(Timestamp::from_secs(9_000)));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        clock.wake();
+        waiting.await;
+        assert_eq!(clock.now(), START);
     }
 }

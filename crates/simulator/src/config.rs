@@ -16,13 +16,15 @@ pub struct Config {
     pub nodes: usize,
     /// The same seed, size and start give the same cluster, to the byte.
     pub seed: u64,
-    /// Simulated seconds a second.
+    /// How much faster than real things go: load, restarts, rollouts, faults. Timestamps stay real, and so
+    /// do leases, CronJob schedules and rates of use.
     pub speed: f64,
     /// Faults to play; without it the built-in rotation.
     pub scenario: Option<PathBuf>,
     /// Log lines a second a busy container writes on average.
     pub log_rate: f64,
-    /// Simulated time at the start, in milliseconds since the epoch; without it now.
+    /// What the cluster's clock shows at the start, in milliseconds since the epoch; without it the time
+    /// on the wall, which is what collectors compare it with.
     pub start_ms: Option<i64>,
 }
 

@@ -103,3 +103,6 @@ fn number<T: std::str::FromStr>(parameters: &Parameters, name: &str) -> Option<T
 fn flag(parameters: &Parameters, name: &str) -> bool {
     parameters.get(name).is_some_and(|value| value == "true" || value == "1")
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ mod shared;
 mod simulator;
 mod store;
 mod template;
+#[cfg(test)]
+mod testing;
 mod time;
 mod world;
 

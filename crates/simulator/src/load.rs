@@ -2,6 +2,7 @@
 //! at any moment without having been watched, and reads the same whoever asks and how often.
 
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use sentinel_model::Timestamp;
 
@@ -41,14 +42,33 @@ struct Wave {
     phase: f64,
 }
 
-/// Moment in seconds since a midnight well before the start: small enough that the integrals keep
+/// A moment in seconds since a midnight well before the start: small enough that the integrals keep
 /// nine digits behind the point.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Moment(pub f64);
+pub struct Moment {
+    /// Of the clock on the wall.
+    pub seconds: f64,
+    /// Of the clock that demand follows: the same, but for the pace of the simulation.
+    pub phase: f64,
+}
 
-/// Start of the count of [`Moment`]s.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Origin(Timestamp);
+/// Start of the count of [`Moment`]s, and the paces at which demand went since.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    zero: Timestamp,
+    eras: Arc<[Era]>,
+}
+
+/// A time of one pace.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Era {
+    from: Timestamp,
+    phase: f64,
+    pace: f64,
+}
+
+/// Changes of pace that are remembered: log lines of the last hour are made with the pace of their time.
+const MAX_ERAS: usize = 256;
 
 const HOUR_SECONDS: f64 = 3_600.0;
 
@@ -58,11 +78,35 @@ const LAYERS: [(f64, f64); 3] = [(17.0, 0.07), (61.0, 0.09), (433.0, 0.08)];
 impl Origin {
     /// Longer ago than anything in the cluster was created.
     pub fn before(start: Timestamp) -> Self {
-        Self(start.floor(DAY).saturating_sub_millis(200 * DAY))
+        Self { zero: start.floor(DAY).saturating_sub_millis(200 * DAY), eras: Arc::from([]) }
     }
 
-    pub fn moment(self, at: Timestamp) -> Moment {
-        Moment(at.millis_since(self.0) as f64 / 1_000.0)
+    pub fn moment(&self, at: Timestamp) -> Moment {
+        let seconds = at.millis_since(self.zero) as f64 / 1_000.0;
+        let era = self.eras.iter().rev().find(|era| era.from <= at);
+        let phase =
+            era.map_or(seconds, |era| era.phase + at.millis_since(era.from) as f64 / 1_000.0 * era.pace);
+        Moment { seconds, phase }
+    }
+
+    /// Seconds of demand a second.
+    pub fn pace(&self) -> f64 {
+        self.eras.last().map_or(1.0, |era| era.pace)
+    }
+
+    /// From `at` on demand follows another pace; what was before stays as it was.
+    pub fn set_pace(&mut self, at: Timestamp, pace: f64) {
+        let era = Era { from: at, phase: self.moment(at).phase, pace };
+        let n_old = self.eras.len().saturating_sub(MAX_ERAS - 1);
+        self.eras = self.eras.iter().skip(n_old).copied().chain([era]).collect();
+    }
+}
+
+impl Moment {
+    /// A moment of a cluster whose pace was always 1.
+    #[cfg(test)]
+    pub const fn at(seconds: f64) -> Self {
+        Self { seconds, phase: seconds }
     }
 }
 
@@ -98,13 +142,13 @@ impl Curve {
 
     /// Demand at a moment; 1 on average, never negative.
     pub fn value(&self, at: Moment) -> f64 {
-        1.0 + self.waves.iter().map(|w| w.amplitude * (w.omega * at.0 + w.phase).sin()).sum::<f64>()
+        1.0 + self.waves.iter().map(|w| w.amplitude * (w.omega * at.phase + w.phase).sin()).sum::<f64>()
     }
 
-    /// Integral of [`Self::value`] from the origin.
+    /// Integral of [`Self::value`] over the phase, from the origin.
     pub fn integral(&self, at: Moment) -> f64 {
-        let wave = |w: &Wave| w.amplitude / w.omega * (w.phase.cos() - (w.omega * at.0 + w.phase).cos());
-        at.0 + self.waves.iter().map(wave).sum::<f64>()
+        let wave = |w: &Wave| w.amplitude / w.omega * (w.phase.cos() - (w.omega * at.phase + w.phase).cos());
+        at.phase + self.waves.iter().map(wave).sum::<f64>()
     }
 }
 
@@ -129,9 +173,9 @@ impl Jitter {
             .iter()
             .zip(1_u64..)
             .map(|(&(length, height), layer)| {
-                let cell = (at.0 / length).floor();
+                let cell = (at.phase / length).floor();
                 let amplitude = height * noise(self.key.wrapping_mul(layer), cell as i64);
-                part(amplitude, at.0 / length - cell, length)
+                part(amplitude, at.phase / length - cell, length)
             })
             .sum()
     }
@@ -150,19 +194,36 @@ mod tests {
         let origin = Origin::before(Timestamp::from_secs(1_795_251_078));
         let curve = Curve::new(Shape::Office, &mut Dice::new(1));
         let at = |hour: f64| {
-            let Moment(start) = origin.moment(Timestamp::from_secs(1_795_251_078).floor(DAY));
-            curve.value(Moment(start + hour * HOUR_SECONDS))
+            let start = origin.moment(Timestamp::from_secs(1_795_251_078).floor(DAY)).seconds;
+            curve.value(Moment::at(start + hour * HOUR_SECONDS))
         };
         assert!(at(13.5) > 1.2, "{}", at(13.5));
         assert!(at(2.0) < 0.85, "{}", at(2.0));
     }
 
     #[test]
+    fn demand_goes_faster_from_the_change_of_pace_on_and_never_jumps() {
+        let start = Timestamp::from_secs(1_795_251_078);
+        let mut origin = Origin::before(start);
+        let before = origin.moment(start);
+        origin.set_pace(start, 60.0);
+        assert_eq!(origin.moment(start), before);
+        let later = origin.moment(start.saturating_add_millis(10_000));
+        assert_eq!((later.seconds, later.phase), (before.seconds + 10.0, before.phase + 600.0));
+        let earlier = origin.moment(start.saturating_sub_millis(10_000));
+        assert_eq!((earlier.seconds, earlier.phase), (before.seconds - 10.0, before.phase - 10.0));
+        for step in 1..1_000 {
+            origin.set_pace(start.saturating_add_millis(step), 2.0);
+        }
+        assert_eq!((origin.eras.len(), origin.pace()), (MAX_ERAS, 2.0));
+    }
+
+    #[test]
     fn demand_is_1_on_average_over_days() {
         for shape in SHAPES {
             let curve = Curve::new(shape, &mut Dice::new(5));
-            let (from, to) = (Moment(10.0 * 86_400.0), Moment(40.0 * 86_400.0));
-            let mean = (curve.integral(to) - curve.integral(from)) / (to.0 - from.0);
+            let (from, to) = (Moment::at(10.0 * 86_400.0), Moment::at(40.0 * 86_400.0));
+            let mean = (curve.integral(to) - curve.integral(from)) / (to.seconds - from.seconds);
             assert!((mean - 1.0).abs() < 0.01, "{shape:?}: {mean}");
         }
     }
@@ -174,18 +235,18 @@ mod tests {
             let curve = Curve::new(Shape::Evening, &mut Dice::new(seed));
             let steps = 2_000;
             let width = 0.05;
-            let middle = |k: usize| Moment(start + (k as f64 + 0.5) * width);
+            let middle = |k: usize| Moment::at(start + (k as f64 + 0.5) * width);
             let sum: f64 = (0..steps).map(|k| (curve.value(middle(k)) + jitter.value(middle(k))) * width).sum();
-            let end = Moment(start + f64::from(steps as u32) * width);
+            let end = Moment::at(start + f64::from(steps as u32) * width);
             let exact = curve.integral(end) + jitter.integral(end)
-                - curve.integral(Moment(start)) - jitter.integral(Moment(start));
+                - curve.integral(Moment::at(start)) - jitter.integral(Moment::at(start));
             prop_assert!((sum - exact).abs() < 0.01, "{sum} {exact}");
         }
 
         #[test]
         fn demand_is_never_negative(seed: u64, at in 0.0..20_000_000.0_f64, shape in 0_usize..4) {
             let curve = Curve::new(SHAPES[shape], &mut Dice::new(seed));
-            let demand = curve.value(Moment(at)) + Jitter::new(seed).value(Moment(at));
+            let demand = curve.value(Moment::at(at)) + Jitter::new(seed).value(Moment::at(at));
             prop_assert!(demand > 0.05, "{demand}");
         }
     }

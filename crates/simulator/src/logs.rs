@@ -187,3 +187,6 @@ pub fn rate_of(app: &App, rate: f64) -> f64 {
     };
     rate * weight * (app.requests.sqrt() / 2.0).clamp(0.1, 2.0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -61,17 +61,20 @@ impl Meter {
     /// From `at` on another regime holds; what was used before stays counted.
     pub fn change(&mut self, curve: &Curve, at: Moment, regime: Regime) {
         self.total = self.read(curve, at);
-        self.since = Moment(at.0.max(self.since.0));
+        self.since = self.not_before(at);
         self.regime = regime;
     }
 
     pub fn read(&self, curve: &Curve, at: Moment) -> Reading {
-        let at = Moment(at.0.max(self.since.0));
-        let seconds = at.0 - self.since.0;
+        let at = self.not_before(at);
+        let seconds = at.seconds - self.since.seconds;
+        let phases = at.phase - self.since.phase;
         let demand = curve.integral(at) + self.jitter.integral(at)
             - curve.integral(self.since)
             - self.jitter.integral(self.since);
-        let work = demand.max(0.0) * self.regime.demand;
+        // A fast simulation shows more of the curve in a second, but a second is still a second of use.
+        let share = if phases > 0.0 { seconds / phases } else { 0.0 };
+        let work = demand.max(0.0) * share * self.regime.demand;
         let cpu = seconds * self.regime.idle_cores + work * self.regime.cores;
         let activity = (self.regime.idle_cores + self.regime.cores * self.regime.demand) * 4.0;
         let periods = seconds * PERIODS * activity.clamp(MIN_ACTIVITY, 1.0);
@@ -83,6 +86,10 @@ impl Meter {
             throttled_periods: self.total.throttled_periods + throttled,
             throttled_seconds: self.total.throttled_seconds + throttled * THROTTLED_SECONDS,
         }
+    }
+
+    fn not_before(&self, at: Moment) -> Moment {
+        if at.seconds > self.since.seconds { at } else { self.since }
     }
 
     /// Demand served at a moment, 1 being the mean of one pod of the workload at its planned size.
@@ -123,11 +130,11 @@ mod tests {
     #[test]
     fn a_change_of_regime_keeps_what_was_counted() {
         let curve = Curve::new(Shape::Level, &mut Dice::new(1));
-        let mut meter = Meter::new(Moment(1_000.0), BUSY, 7);
-        let before = meter.read(&curve, Moment(2_000.0));
-        meter.change(&curve, Moment(2_000.0), Regime { throttled: 0.9, ..BUSY });
-        assert_eq!(meter.read(&curve, Moment(2_000.0)), before);
-        let after = meter.read(&curve, Moment(2_100.0));
+        let mut meter = Meter::new(Moment::at(1_000.0), BUSY, 7);
+        let before = meter.read(&curve, Moment::at(2_000.0));
+        meter.change(&curve, Moment::at(2_000.0), Regime { throttled: 0.9, ..BUSY });
+        assert_eq!(meter.read(&curve, Moment::at(2_000.0)), before);
+        let after = meter.read(&curve, Moment::at(2_100.0));
         let share = (after.throttled_periods - before.throttled_periods) / (after.periods - before.periods);
         assert!((share - 0.9).abs() < 1e-9, "{share}");
         assert_eq!(before.throttled_periods, 0.0);
@@ -136,8 +143,8 @@ mod tests {
     #[test]
     fn use_follows_the_regime() {
         let curve = Curve::new(Shape::Level, &mut Dice::new(1));
-        let meter = Meter::new(Moment(0.0), BUSY, 7);
-        let mean = meter.read(&curve, Moment(86_400.0)).cpu_seconds / 86_400.0;
+        let meter = Meter::new(Moment::at(0.0), BUSY, 7);
+        let mean = meter.read(&curve, Moment::at(86_400.0)).cpu_seconds / 86_400.0;
         assert!((mean - 0.11).abs() < 0.005, "{mean}");
     }
 
@@ -148,11 +155,11 @@ mod tests {
             steps in prop::collection::vec((0.001..500.0_f64, any::<bool>()), 1..60),
         ) {
             let curve = Curve::new(Shape::Office, &mut Dice::new(seed));
-            let mut at = Moment(5_000_000.0);
+            let mut at = Moment::at(5_000_000.0);
             let mut meter = Meter::new(at, BUSY, seed);
             let mut last = meter.read(&curve, at);
             for (step, is_change) in steps {
-                at = Moment(at.0 + step);
+                at = Moment::at(at.seconds + step);
                 if is_change {
                     let throttled = if meter.regime().throttled > 0.0 { 0.0 } else { 0.8 };
                     meter.change(&curve, at, Regime { demand: 1.7, throttled, ..BUSY });

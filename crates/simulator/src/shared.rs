@@ -17,12 +17,19 @@ pub struct Shared {
     pub clock: Clock,
     pub chaos: Chaos,
     versions: watch::Sender<u64>,
+    is_closing: watch::Sender<bool>,
 }
 
 impl Shared {
     pub fn new(world: World, clock: Clock) -> Self {
         let versions = watch::Sender::new(world.store().version());
-        Self { world: Arc::new(Mutex::new(world)), clock, chaos: Chaos::default(), versions }
+        Self {
+            world: Arc::new(Mutex::new(world)),
+            clock,
+            chaos: Chaos::default(),
+            versions,
+            is_closing: watch::Sender::new(false),
+        }
     }
 
     /// Lets the world catch up with the clock; returns when something happens next.
@@ -39,6 +46,17 @@ impl Shared {
         drop(world);
         self.versions.send_if_modified(|last| std::mem::replace(last, version) != version);
         answer
+    }
+
+    /// Ends everything that would go on for ever.
+    pub fn close(&self) {
+        self.is_closing.send_replace(true);
+    }
+
+    /// Resolves once the server is closing.
+    pub async fn closed(&self) {
+        // An error would mean that the sender is gone, which is held here.
+        let _ = self.is_closing.subscribe().wait_for(|is_closing| *is_closing).await;
     }
 
     /// Changes whenever something is written.

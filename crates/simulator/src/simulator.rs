@@ -1,5 +1,6 @@
 //! The service: binds, serves, and keeps the world in step with the clock.
 
+use std::future::IntoFuture as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -38,6 +39,9 @@ const MAX_WAIT: i64 = 1_000;
 /// … and at most so often, so that a busy world is advanced in batches.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 
+/// Answers under way may take so long when the service stops.
+const DRAIN: Duration = Duration::from_secs(3);
+
 impl Simulator {
     /// Founds the cluster and binds the socket.
     ///
@@ -45,7 +49,7 @@ impl Simulator {
     /// A configuration out of range, or an address that cannot be bound.
     pub async fn build(config: &Config) -> Result<Self, BuildError> {
         config.check()?;
-        let clock = Clock::running(Self::start_of(config), config.speed);
+        let clock = Clock::running(config.start_ms.map(Timestamp::from_millis));
         Self::build_with(config, clock).await
     }
 
@@ -64,15 +68,12 @@ impl Simulator {
             start: clock.now(),
         };
         let mut world = sentinel_runtime::spawn_blocking("found", move || World::found(&founding)).await;
+        world.set_pace(config.speed);
         world.play(&scenario)?;
         let listen = |source| BuildError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         Ok(Self { shared: Shared::new(world, clock), listener, address })
-    }
-
-    fn start_of(config: &Config) -> Timestamp {
-        Timestamp::from_millis(config.start_ms.unwrap_or_else(sentinel_runtime::clock::now_millis))
     }
 
     pub const fn address(&self) -> SocketAddr {
@@ -101,13 +102,25 @@ impl Service for Simulator {
         tracing::info!(url = %self.api_url(), "a simulated cluster answers");
         let shared = self.shared.clone();
         let keeper = sentinel_runtime::spawn("world", keep_up(shared));
-        let stop = shutdown.clone();
+        let (stop, closing) = (shutdown.clone(), self.shared.clone());
         let served = axum::serve(self.listener, http::router(self.shared.clone()))
-            .with_graceful_shutdown(async move { stop.requested().await });
-        // Open watches would never let a graceful shutdown end.
-        let result = shutdown.guard(async { served.await }).await;
+            .with_graceful_shutdown(async move {
+                stop.requested().await;
+                // Watches and followed logs would never end by themselves, nor would their clients know.
+                closing.close();
+            })
+            .into_future();
+        let too_late = async {
+            shutdown.requested().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let result = tokio::select! {
+            result = served => result,
+            () = too_late => Ok(()),
+        };
+        self.shared.close();
         drop(keeper);
-        result.unwrap_or(Ok(())).map_err(|error| ServiceError::new(Self::NAME, error))
+        result.map_err(|error| ServiceError::new(Self::NAME, error))
     }
 }
 
@@ -116,7 +129,8 @@ async fn keep_up(shared: Shared) {
     loop {
         let next = shared.advance();
         let latest = shared.clock.now().saturating_add_millis(MAX_WAIT);
-        shared.clock.reached(next.map_or(latest, |next| next.min(latest))).await;
+        // A change of pace brings forward what is next.
+        shared.clock.reached_or_woken(next.map_or(latest, |next| next.min(latest))).await;
         if !shared.clock.is_stepped() {
             tokio::time::sleep(MIN_WAIT).await;
         }

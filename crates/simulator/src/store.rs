@@ -70,7 +70,7 @@ struct Shelf {
     forgotten: u64,
 }
 
-/// Bytes of history that each kind may keep beyond the size of its live objects.
+/// Bytes of history that each kind may keep beyond a quarter of its live objects' size.
 const HISTORY_BYTES: usize = 1 << 20;
 
 /// Changes that each kind keeps at most, whatever their size.
@@ -91,7 +91,7 @@ impl Store {
     /// Writes an object; `render` is told the version to put into it.
     pub fn put(&mut self, kind: Kind, key: Key, traits: Traits, render: impl FnOnce(u64) -> String) -> u64 {
         self.version += 1;
-        let body = render(self.version).into_boxed_str();
+        let body = fitted(&render(self.version));
         let object = Arc::new(Stored { key: key.clone(), version: self.version, body, traits });
         let shelf = &mut self.shelves[kind as usize];
         shelf.live_bytes += object.body.len();
@@ -116,7 +116,7 @@ impl Store {
         let object = Arc::new(Stored {
             key: key.clone(),
             version: self.version,
-            body: render(self.version).into_boxed_str(),
+            body: fitted(&render(self.version)),
             traits: before.traits.clone(),
         });
         let before = Some(before.traits.clone());
@@ -163,18 +163,25 @@ impl Store {
     /// Forgets all changes, as a compaction of the real store does.
     pub fn compact(&mut self) {
         for shelf in &mut self.shelves {
-            shelf.history.clear();
+            shelf.history = VecDeque::new();
             shelf.history_bytes = 0;
             shelf.forgotten = self.version;
         }
     }
 }
 
+/// A copy of exactly its size. Shrinking what was grown would leave a hole behind each object, too small
+/// for the next one to grow in.
+fn fitted(text: &str) -> Box<str> {
+    Box::from(text)
+}
+
 impl Shelf {
     fn remember(&mut self, change: Change) {
         self.history_bytes += change.object.body.len();
         self.history.push_back(change);
-        while self.history.len() > HISTORY_CHANGES || self.history_bytes > HISTORY_BYTES + self.live_bytes {
+        while self.history.len() > HISTORY_CHANGES || self.history_bytes > HISTORY_BYTES + self.live_bytes / 4
+        {
             let Some(oldest) = self.history.pop_front() else { return };
             self.history_bytes -= oldest.object.body.len();
             self.forgotten = oldest.object.version;

@@ -24,6 +24,7 @@ mod life;
 mod log_source;
 mod node;
 mod node_health;
+mod pace;
 mod pod;
 mod pods;
 mod publish;
@@ -116,10 +117,15 @@ impl World {
         self.agenda.next_at()
     }
 
-    /// Plans an action in so many milliseconds.
+    /// Plans an action in so many milliseconds at a pace of 1.
     fn after(&mut self, millis: i64, action: Action) {
-        let at = self.now.saturating_add_millis(millis.max(0));
+        let at = self.now.saturating_add_millis(self.span(millis).max(0));
         self.agenda.plan(at, action);
+    }
+
+    /// Plans an action in so many milliseconds at any pace: what the real time rules, such as leases.
+    fn after_real(&mut self, millis: i64, action: Action) {
+        self.agenda.plan(self.now.saturating_add_millis(millis.max(0)), action);
     }
 
     fn act(&mut self, action: Action) {
@@ -143,3 +149,6 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Controls of the simulation, under `/simulator`: what is true, how fast time runs, failures on demand.
+//! Controls of the simulation, under `/simulator`: what is true, how fast things go, failures on demand.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -75,12 +75,11 @@ pub fn router() -> Router<Server> {
 }
 
 async fn overview(State(server): State<Server>) -> Json<Overview> {
-    let speed = server.shared.clock.speed();
     Json(server.shared.with(|world| Overview {
         simulated: true,
         seed: world.seed(),
         now_ms: world.now().as_millis(),
-        speed,
+        speed: world.pace(),
         nodes: world.store().count(Kind::Node),
         pods: world.store().count(Kind::Pod),
         resource_version: world.store().version(),
@@ -91,7 +90,8 @@ async fn set_speed(State(server): State<Server>, Json(Speed { speed }): Json<Spe
     if !is_speed(speed) {
         return refuse("speed must be between 0.01 and 10000");
     }
-    server.shared.clock.set_speed(speed);
+    server.shared.with(|world| world.set_pace(speed));
+    server.shared.clock.wake();
     overview(State(server)).await.into_response()
 }
 

@@ -1,7 +1,6 @@
 //! `pods/NAME/log`.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
@@ -29,8 +28,8 @@ struct Follower {
     is_over: bool,
 }
 
-/// Followers look for new lines once a simulated second, but not more often than this.
-const MIN_WAIT: Duration = Duration::from_millis(100);
+/// Followers look for new lines so often.
+const PERIOD: i64 = time::SECOND;
 
 pub fn logs(server: &Server, (namespace, name): (&str, &str), parameters: &Parameters) -> Response {
     match answer(server, (namespace, name), parameters) {
@@ -127,9 +126,10 @@ impl Follower {
             return Some((Ok(first.into()), self));
         }
         while !self.is_over {
-            self.shared.clock.reached(self.seen.saturating_add_millis(time::SECOND)).await;
-            if !self.shared.clock.is_stepped() {
-                tokio::time::sleep(MIN_WAIT).await;
+            let next = self.seen.saturating_add_millis(PERIOD);
+            tokio::select! {
+                () = self.shared.clock.reached(next) => {}
+                () = self.shared.closed() => return None,
             }
             let text = self.news();
             if !text.is_empty() {

@@ -1,4 +1,5 @@
-//! Watches: all changes after a version, each once, in order, until the client or the time-out ends it.
+//! Watches: all changes after a version, each once, in order, until the client, the time-out or
+//! the end of the server ends it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -116,17 +117,25 @@ impl Watcher {
             if let Some(chunk) = self.news() {
                 return Some((Ok(chunk.into()), self));
             }
-            let is_bookmark_due = self.wait().await;
-            if is_bookmark_due {
-                self.bookmark = timer(&self.shared, BOOKMARK_PERIOD);
-                let is_stalled = self.orders.borrow().is_stalled;
-                if self.has_bookmarks && !is_stalled {
-                    let chunk = self.bookmark_line("");
-                    return Some((Ok(chunk.into()), self));
-                }
+            if !self.is_over
+                && self.wait().await
+                && let Some(chunk) = self.due_bookmark()
+            {
+                return Some((Ok(chunk.into()), self));
             }
         }
         None
+    }
+
+    /// A bookmark, after the changes that it stands for.
+    fn due_bookmark(&mut self) -> Option<String> {
+        self.bookmark = timer(&self.shared, BOOKMARK_PERIOD);
+        let mut chunk = self.news().unwrap_or_default();
+        let is_wanted = self.has_bookmarks && !self.is_over && !self.orders.borrow().is_stalled;
+        if is_wanted {
+            chunk.push_str(&self.bookmark_line(""));
+        }
+        (!chunk.is_empty()).then_some(chunk)
     }
 
     /// Lines for the changes that came since the last look.
@@ -136,10 +145,11 @@ impl Watcher {
             self.is_over = true;
             return None;
         }
+        // Also when nothing is said: otherwise waiting would end at once, again and again.
+        self.versions.mark_unchanged();
         if order.is_stalled || order.are_bookmarks_only {
             return None;
         }
-        self.versions.mark_unchanged();
         let (kind, from) = (self.resource.kind, self.version);
         let (changes, version) =
             self.shared.with(|world| (world.store().changes_after(kind, from), world.store().version()));
@@ -164,6 +174,10 @@ impl Watcher {
         tokio::select! {
             () = &mut self.bookmark => true,
             () = &mut self.timeout => {
+                self.is_over = true;
+                false
+            }
+            () = self.shared.closed() => {
                 self.is_over = true;
                 false
             }

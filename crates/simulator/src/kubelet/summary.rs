@@ -37,11 +37,10 @@ fn write_node(o: &mut Object<'_>, node: &NodeUse) {
     o.text("nodeName", &node.name);
     o.array("systemContainers", |containers| {
         containers.object(|c| {
-            let memory = node.pods.iter().fold(MemoryUse::default(), |sum, pod| sum.plus(&pod.memory));
             c.text("name", "pods");
             c.time("startTime", node.booted);
             write_cpu(c, node.at, node.pods_cores, &node.pods_reading);
-            write_memory(c, (node.at, node.memory_bytes as f64), &memory, 0.0);
+            write_memory(c, (node.at, node.memory_bytes as f64), &node.pods_memory, 0.0);
             write_io(c, node.at);
             c.object("swap", |swap| write_swap(swap, node.at, None));
         });

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use sentinel_model::Timestamp;
 
 use super::life::Habit;
+use super::pace::shifted;
 use super::{NodeId, PodId, WorkloadId};
 
 /// One thing that happens.
@@ -100,6 +101,13 @@ pub enum PodStep {
     Gone,
 }
 
+impl Action {
+    /// Leases, heartbeats and schedules go by the clock on the wall, whatever the pace.
+    const fn is_real_time(self) -> bool {
+        matches!(self, Self::Renew(_) | Self::Heartbeat(_) | Self::RunJob(_))
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct Agenda {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -118,6 +126,17 @@ impl Agenda {
     pub fn plan(&mut self, at: Timestamp, action: Action) {
         self.n_planned += 1;
         self.heap.push(Reverse(Entry { at, number: self.n_planned, action }));
+    }
+
+    /// What is due later comes `ratio` times as soon, but for what real time rules.
+    pub fn hasten(&mut self, now: Timestamp, ratio: f64) {
+        let entries = std::mem::take(&mut self.heap).into_iter();
+        let moved = entries.map(|Reverse(entry)| {
+            let is_moved = entry.at > now && !entry.action.is_real_time();
+            let at = if is_moved { shifted(now, entry.at, ratio) } else { entry.at };
+            Reverse(Entry { at, ..entry })
+        });
+        self.heap = moved.collect();
     }
 
     pub fn next_at(&self) -> Option<Timestamp> {
@@ -155,6 +174,19 @@ impl Eq for Entry {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hastens_everything_but_what_goes_by_the_clock_on_the_wall() {
+        let mut agenda = Agenda::default();
+        let at = Timestamp::from_secs;
+        agenda.plan(at(160), Action::Renew(NodeId(1)));
+        agenda.plan(at(160), Action::NextFault);
+        agenda.plan(at(90), Action::ExpireEvents);
+        agenda.hasten(at(100), 60.0);
+        assert_eq!(agenda.take_due(at(200)), Some((at(90), Action::ExpireEvents)));
+        assert_eq!(agenda.take_due(at(200)), Some((at(101), Action::NextFault)));
+        assert_eq!(agenda.take_due(at(200)), Some((at(160), Action::Renew(NodeId(1)))));
+    }
 
     #[test]
     fn gives_what_is_due_by_time_and_then_in_the_order_of_planning() {

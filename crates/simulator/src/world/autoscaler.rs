@@ -42,13 +42,14 @@ impl World {
     /// More pods at once, fewer only after a while.
     fn stabilized(&mut self, id: WorkloadId, current: u32, wanted: u32) -> u32 {
         let now = self.now;
+        let stabilization = self.span(STABILIZATION);
         let Some(scaler) = &mut self.workloads[id.0 as usize].autoscaler else { return current };
         if wanted >= current {
             scaler.lower_since = None;
             return wanted.min(current * 2);
         }
         let since = *scaler.lower_since.get_or_insert(now);
-        if now.millis_since(since) < STABILIZATION {
+        if now.millis_since(since) < stabilization {
             return current;
         }
         scaler.lower_since = None;

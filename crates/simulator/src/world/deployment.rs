@@ -203,10 +203,10 @@ impl World {
 
     /// A rollout that made no progress for too long is reported.
     pub(super) fn check_deadline(&mut self, id: WorkloadId) {
-        let now = self.now;
+        let (now, deadline) = (self.now, self.span(PROGRESS_DEADLINE * SECOND));
         let workload = &mut self.workloads[id.0 as usize];
         let progress = workload.progress;
-        let is_late = now.millis_since(progress.updated) >= PROGRESS_DEADLINE * SECOND;
+        let is_late = now.millis_since(progress.updated) >= deadline;
         let is_open = matches!(progress.state, ProgressState::Created | ProgressState::Updated);
         if is_open && is_late && !workload.is_deleted {
             workload.progress = Progress { state: ProgressState::Exceeded, updated: now, since: now };

@@ -84,7 +84,7 @@ impl World {
                 self.events.entries.insert(identity, entry);
             }
         }
-        self.events.expiries.push_back((now.saturating_add_millis(TIME_TO_LIVE), identity));
+        self.events.expiries.push_back((now, identity));
         self.write_event(identity);
     }
 
@@ -95,12 +95,13 @@ impl World {
     }
 
     pub(super) fn expire_events(&mut self) {
+        let eldest = self.now.saturating_sub_millis(self.span(TIME_TO_LIVE));
         while let Some(&(at, identity)) = self.events.expiries.front() {
-            if at > self.now {
+            if at > eldest {
                 break;
             }
             self.events.expiries.pop_front();
-            let is_over = |entry: &Entry| entry.last.saturating_add_millis(TIME_TO_LIVE) <= self.now;
+            let is_over = |entry: &Entry| entry.last <= eldest;
             if self.events.entries.get(&identity).is_some_and(is_over)
                 && let Some(entry) = self.events.entries.remove(&identity)
             {

@@ -36,10 +36,11 @@ impl World {
 
     fn end_container(&mut self, id: PodId, place: usize, (exit_code, reason): (i32, &'static str)) {
         let (now, moment) = (self.now, self.moment(self.now));
+        let forgiven = self.span(FORGIVEN);
         let Some(pod) = self.pods.get_mut(&id) else { return };
         let Some(started) = pod.containers[place].running_since() else { return };
         let curve = &self.workloads[pod.workload.0 as usize].curve;
-        Self::retire_meter(pod, place, curve, moment);
+        Self::retire_meter(pod, place, curve, (now, moment));
         let c = &mut pod.containers[place];
         let end = Terminated {
             exit_code,
@@ -51,7 +52,7 @@ impl World {
         };
         c.state = State::Terminated(end);
         (c.is_ready, c.is_started) = (false, false);
-        if now.millis_since(started) > FORGIVEN {
+        if now.millis_since(started) > forgiven {
             c.backoff_seconds = 0;
         }
         if pod.template.app.is_finite() {
@@ -165,9 +166,9 @@ impl World {
         }
     }
 
-    /// Lets a container's memory grow so that it meets its limit in so many seconds.
+    /// Lets a container's memory grow so that it meets its limit in so many seconds at a pace of 1.
     pub(super) fn leak_to_limit(&mut self, id: PodId, container: u8, seconds: f64) {
-        let (now, place) = (self.now, usize::from(container));
+        let (now, place, pace) = (self.now, usize::from(container), self.pace());
         let Some(pod) = self.pods.get(&id) else { return };
         let limit = pod.spec_of(place).memory_limit as f64;
         let used = self.memory_of(pod, place, now).working_set;
@@ -175,7 +176,7 @@ impl World {
         if limit <= used || pod.containers[place].running_since().is_none() {
             return;
         }
-        let bytes_per_second = (limit - used) / seconds;
+        let bytes_per_second = (limit - used) / seconds * pace;
         let lines = logs::growing(pod, place, now);
         pod.note(place, now, lines);
         let c = &mut pod.containers[place];

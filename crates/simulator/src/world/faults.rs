@@ -56,7 +56,7 @@ impl FaultKind {
     ];
 }
 
-/// A fault that is to happen.
+/// A fault that is to happen; it lasts `millis` at a pace of 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultSpec {
     pub kind: FaultKind,
@@ -123,7 +123,7 @@ impl World {
         for planned in &scenario.faults {
             let spec = FaultSpec {
                 kind: planned.kind,
-                at: self.now + planned.at,
+                at: self.now.saturating_add_millis(self.span(planned.at.as_millis() as i64)),
                 millis: planned.lasts.as_millis() as i64,
                 target: planned.target.clone(),
             };
@@ -216,7 +216,9 @@ impl World {
         match self.faults.faults[number].stage {
             Stage::Active => self.worsen(number),
             Stage::Healing if self.is_recovered(number) => self.conclude(number, true),
-            Stage::Healing if self.healing_millis(number) > PATIENCE => self.conclude(number, false),
+            Stage::Healing if self.healing_millis(number) > self.span(PATIENCE) => {
+                self.conclude(number, false);
+            }
             Stage::Healing => {}
             Stage::Planned | Stage::Over => return,
         }

@@ -1,6 +1,6 @@
 //! What goes on without anything being wrong: releases, and probes that time out once.
 
-use super::{Action, ProgressState, Trouble, WorkloadId, World};
+use super::{Action, PodId, ProgressState, Trouble, WorkloadId, World};
 use crate::catalogue::AppKind;
 use crate::template::Version;
 use crate::time::MINUTE;
@@ -58,15 +58,13 @@ impl World {
     }
 
     fn hiccup(&mut self) {
-        let candidates: Vec<_> = self
-            .pods
-            .values()
-            .filter(|pod| pod.is_ready() && pod.template.containers[0].has_probes)
-            .map(|pod| pod.id)
-            .collect();
-        let Some(id) = self.dice.pick(&candidates).copied() else { return };
-        let pod = &self.pods[&id];
-        let (Some(ip), port) = (pod.ip, pod.template.app.port) else { return };
+        // Chance names a place, not one of all candidates: large clusters have many, and hiccup often.
+        let from = PodId(self.dice.whole(0, i64::from(self.next_pod.max(1))) as u32);
+        let all = self.pods.range(from..).chain(self.pods.range(..from));
+        let mut candidates =
+            all.map(|(_, pod)| pod).filter(|pod| pod.is_ready() && pod.template.containers[0].has_probes);
+        let Some(pod) = candidates.next() else { return };
+        let (Some(ip), port, id) = (pod.ip, pod.template.app.port, pod.id) else { return };
         let message = format!(
             "Readiness probe failed: Get \"http://{ip}:{port}/ready\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
         );

@@ -52,7 +52,7 @@ impl World {
             pod: Arc::clone(&pod.key.name),
             is_sidecar: pod.spec_of(place).is_sidecar,
             key: meter_key(pod, place, container.instance - back.min(container.instance)),
-            origin: self.origin,
+            origin: self.origin.clone(),
             curve: workload.curve.clone(),
             rate: rate_of(workload.app, self.log_rate),
             started,

@@ -49,6 +49,8 @@ pub struct Retired {
     pub reading: Reading,
     pub received: f64,
     pub sent: f64,
+    /// When it last grew.
+    pub at: Timestamp,
 }
 
 /// What the control plane thinks of a node.

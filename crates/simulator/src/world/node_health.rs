@@ -27,7 +27,7 @@ impl World {
             self.publish_lease(id);
         }
         let jitter = self.dice.whole(0, 120);
-        self.after(RENEWAL + jitter, Action::Renew(id));
+        self.after_real(RENEWAL + jitter, Action::Renew(id));
     }
 
     pub(super) fn heartbeat(&mut self, id: NodeId) {
@@ -38,7 +38,7 @@ impl World {
             self.publish_node(id);
         }
         let jitter = self.dice.whole(4 * SECOND, 8 * SECOND);
-        self.after(STATUS + jitter, Action::Heartbeat(id));
+        self.after_real(STATUS + jitter, Action::Heartbeat(id));
     }
 
     /// The node's link to the control plane is cut; its containers run on.
@@ -87,7 +87,7 @@ impl World {
     /// The taint manager gives up the pods of a node that is lost for too long.
     pub(super) fn evict(&mut self, id: NodeId) {
         let node = &self.nodes[usize::from(id.0)];
-        let is_over = self.now.millis_since(node.since) >= TOLERATION;
+        let is_over = self.now.millis_since(node.since) >= self.span(TOLERATION);
         if node.health != Health::Lost || !is_over {
             return;
         }

@@ -44,6 +44,8 @@ pub struct Pod {
     pub is_uncounted: bool,
     /// Use of containers that are gone, for the totals of the pod's control group.
     pub retired: Reading,
+    /// When something that it counts last changed its course.
+    pub turned: Timestamp,
     pub trouble: Trouble,
     /// What it suffered from, since when; its past log lines depend on it.
     pub troubles: Vec<(Timestamp, Trouble)>,

@@ -60,6 +60,7 @@ impl World {
             is_stopping: false,
             sandbox: None,
             retired: Reading::default(),
+            turned: self.now,
             trouble: Trouble::None,
             troubles: Vec::new(),
         };

@@ -71,6 +71,8 @@ impl World {
         world.publish_everything();
         world.plan_habits();
         world.advance_to(founding.start);
+        // Nobody has seen anything of it that could be asked about.
+        world.compact();
         world
     }
 

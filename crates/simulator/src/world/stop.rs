@@ -54,7 +54,7 @@ impl World {
         let Some(pod) = self.pods.get_mut(&id) else { return };
         let curve = &self.workloads[pod.workload.0 as usize].curve;
         for place in 0..pod.containers.len() {
-            Self::retire_meter(pod, place, curve, moment);
+            Self::retire_meter(pod, place, curve, (now, moment));
             let end = end_of(pod, place, now);
             let c = &mut pod.containers[place];
             if let Some(end) = end {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sentinel_model::Timestamp;
 
-use super::{Container, Node, NodeId, Pod, PodId, State, Trouble, World};
+use super::node::Retired;
+use super::{Node, NodeId, Pod, PodId, State, Trouble, World};
 use crate::catalogue::{App, LogStyle};
 use crate::dice::{self, Uid};
 use crate::load::{Curve, Jitter, Moment};
@@ -90,6 +91,7 @@ pub struct NodeUse {
     pub cores: f64,
     pub pods_cores: f64,
     pub memory: MemoryUse,
+    pub pods_memory: MemoryUse,
     pub received: f64,
     pub sent: f64,
     pub disk_used: f64,
@@ -108,6 +110,12 @@ const SENT_BYTES: f64 = 5_210.0;
 /// What the system itself uses on a node.
 const SYSTEM_CORES: f64 = 0.14;
 const SYSTEM_MEMORY: f64 = 780.0 * MIB as f64;
+
+/// What a pod's sandbox used to start.
+const SANDBOX_CPU: f64 = 0.021;
+
+/// Bytes a second that a pod receives without any request.
+const IDLE_BYTES: f64 = 96.0;
 
 pub const DISK_BYTES: f64 = 270_553_174_016.0;
 
@@ -146,25 +154,34 @@ pub fn meter_key(pod: &Pod, container: usize, instance: u32) -> u64 {
     dice::mix(pod.uid.0 as u64 ^ (container as u64) << 40 ^ u64::from(instance))
 }
 
+/// Everything that one control group counts at a moment.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    reading: Reading,
+    cores: f64,
+    memory: MemoryUse,
+    received: f64,
+    sent: f64,
+}
+
 impl World {
     /// `None` when there is no such node.
     pub fn node_use(&self, id: NodeId) -> Option<NodeUse> {
         let node = self.nodes.get(usize::from(id.0))?;
-        let pods: Vec<PodUse> =
-            node.pods.iter().filter_map(|pod| self.pod_use(self.pods.get(pod)?)).collect();
+        let pods: Vec<&Pod> = node.pods.iter().filter_map(|pod| self.pods.get(pod)).collect();
         let key = dice::mix(node.uid.0 as u64);
-        let at = sampled_at(key, self.now);
-        let pods_reading = pods.iter().fold(node.retired.reading, |sum, pod| sum + pod.reading);
-        let pods_cores: f64 = pods.iter().map(|pod| pod.cores).sum();
-        let pods_memory: f64 = pods.iter().map(|pod| pod.memory.working_set).sum();
+        // No sample is older than the last change of anything that it counts.
+        let changed = pods.iter().map(|pod| self.changed_at(pod)).max().unwrap_or(Timestamp::MIN);
+        let at = sampled_at(key, self.now).max(changed).max(node.retired.at);
+        let tallies = pods.iter().filter(|pod| pod.sandbox.is_some()).map(|pod| self.tally(pod, at));
+        let total = tallies.fold(Tally::of_retired(node), Tally::plus);
         let booted = node.created.saturating_sub_millis(40_000);
         let system = Reading {
             cpu_seconds: at.millis_since(booted) as f64 / 1_000.0 * SYSTEM_CORES,
             ..Reading::default()
         };
-        let working_set = pods_memory + SYSTEM_MEMORY + Jitter::new(key).value(self.moment(at)) * 4e7;
-        let sum = |get: fn(&PodUse) -> f64| pods.iter().map(get).sum::<f64>();
-        let disk: f64 = pods.iter().flat_map(|p| &p.containers).map(|c| c.disk_bytes + c.log_bytes).sum();
+        let jitter = Jitter::new(key).value(self.moment(at)) * 4e7;
+        let disk: usize = pods.iter().map(|pod| pod.containers.len()).sum();
         Some(NodeUse {
             name: Arc::clone(&node.name),
             identities: node.identities,
@@ -173,36 +190,57 @@ impl World {
             booted,
             cpu: node.cpu,
             memory_bytes: node.memory,
-            reading: pods_reading + system,
-            pods_reading,
-            cores: pods_cores + SYSTEM_CORES,
-            pods_cores,
-            memory: MemoryUse::from_working_set(working_set, 0.0),
-            received: node.retired.received + sum(|p| p.received),
-            sent: node.retired.sent + sum(|p| p.sent),
-            disk_used: 40_610_488_320.0 + disk,
-            pods,
+            reading: total.reading + system,
+            pods_reading: total.reading,
+            cores: total.cores + SYSTEM_CORES,
+            pods_cores: total.cores,
+            memory: MemoryUse::from_working_set(total.memory.working_set + SYSTEM_MEMORY + jitter, 0.0),
+            pods_memory: total.memory,
+            received: total.received,
+            sent: total.sent,
+            disk_used: 40_610_488_320.0 + disk as f64 * 262_144.0,
+            pods: pods.into_iter().filter_map(|pod| self.pod_use(pod, at)).collect(),
         })
     }
 
+    /// When what a pod counts last changed its course.
+    fn changed_at(&self, pod: &Pod) -> Timestamp {
+        let meters = pod.containers.iter().filter_map(|c| c.meter.as_ref());
+        let since = meters.map(|meter| self.time_of(meter.since())).max();
+        let sandbox = pod.sandbox.map_or(pod.turned, |sandbox| sandbox.since);
+        since.unwrap_or(pod.turned).max(pod.turned).max(sandbox)
+    }
+
+    /// What a pod's control group has counted until `at`.
+    fn tally(&self, pod: &Pod, at: Timestamp) -> Tally {
+        let workload = &self.workloads[pod.workload.0 as usize];
+        let moment = self.moment(at);
+        let mut tally = Tally { memory: MemoryUse::sandbox(), reading: pod.retired, ..Tally::default() };
+        tally.reading.cpu_seconds += SANDBOX_CPU;
+        for (place, container) in pod.containers.iter().enumerate() {
+            let Some(meter) = &container.meter else { continue };
+            tally.reading = tally.reading + meter.read(&workload.curve, moment);
+            tally.cores += meter.cores(&workload.curve, moment);
+            tally.memory = tally.memory.plus(&self.memory_of(pod, place, at));
+        }
+        let since = pod.sandbox.map_or(at, |sandbox| sandbox.since);
+        let idle = at.millis_since(since).max(0) as f64 / 1_000.0 * IDLE_BYTES;
+        let work = tally.reading.work * workload.app.requests;
+        tally.received = (work * RECEIVED_BYTES + idle).floor();
+        tally.sent = (work * SENT_BYTES + idle * 0.8).floor();
+        tally
+    }
+
     /// `None` as long as nothing of it runs.
-    fn pod_use(&self, pod: &Pod) -> Option<PodUse> {
+    fn pod_use(&self, pod: &Pod, node_at: Timestamp) -> Option<PodUse> {
         let sandbox = pod.sandbox?;
-        let workload = self.workloads.get(pod.workload.0 as usize)?;
         let containers: Vec<ContainerUse> =
             (0..pod.containers.len()).filter_map(|c| self.container_use(pod, c)).collect();
         let key = dice::mix(pod.uid.0 as u64 ^ 0x70D);
-        let at = Ord::max(sampled_at(key, self.now), sandbox.since);
-        let sandbox_at = Ord::max(sampled_at(dice::mix(key), self.now), sandbox.since);
-        let read = |at: Timestamp| {
-            let moment = self.moment(at);
-            let meters = pod.containers.iter().filter_map(|c| c.meter.as_ref());
-            meters.fold(pod.retired, |sum, meter| sum + meter.read(&workload.curve, moment))
-        };
-        let own = Reading { cpu_seconds: 0.021, ..Reading::default() };
-        let work = read(sandbox_at).work * workload.app.requests;
-        let idle = sandbox_at.millis_since(sandbox.since) as f64 / 1_000.0 * 96.0;
-        let memory = containers.iter().fold(MemoryUse::sandbox(), |sum, c| sum.plus(&c.memory));
+        let changed = self.changed_at(pod);
+        let at = sampled_at(key, self.now).max(changed);
+        let sandbox_at = sampled_at(dice::mix(key), self.now).max(changed);
+        let (tally, network) = (self.tally(pod, at), self.tally(pod, sandbox_at));
         let limits = |get: fn(&ContainerSpec) -> i64| {
             let specs = &pod.template.containers;
             if specs.iter().all(|c| get(c) > 0) { specs.iter().map(get).sum() } else { 0 }
@@ -218,17 +256,17 @@ impl World {
             sandbox_at,
             started: pod.started.unwrap_or(pod.created),
             at,
-            reading: read(at) + own,
-            cores: containers.iter().map(|c| c.cores).sum(),
-            memory,
+            reading: tally.reading,
+            cores: tally.cores,
+            memory: tally.memory,
             cpu_request: pod.template.requests().0,
             cpu_limit: limits(|c| c.cpu_limit),
             memory_limit: limits(|c| c.memory_limit),
-            received: (work * RECEIVED_BYTES + idle).floor(),
-            sent: (work * SENT_BYTES + idle * 0.8).floor(),
+            received: network.received,
+            sent: network.sent,
             is_host_network: pod.template.is_daemon(),
             containers,
-            volumes: self.volumes_of(pod),
+            volumes: self.volumes_of(pod, node_at),
         })
     }
 
@@ -239,7 +277,7 @@ impl World {
         let workload = self.workloads.get(pod.workload.0 as usize)?;
         let key = meter_key(pod, place, container.instance);
         let sampled = self.moment(sampled_at(key, self.now));
-        let moment = Moment(sampled.0.max(meter.since().0));
+        let moment = if sampled.seconds > meter.since().seconds { sampled } else { meter.since() };
         let at = self.time_of(moment);
         let reading = meter.read(&workload.curve, moment);
         let memory = self.memory_of(pod, place, at);
@@ -275,7 +313,7 @@ impl World {
         let demand =
             container.meter.as_ref().map_or(1.0, |meter: &Meter| meter.demand(&workload.curve, moment));
         let period = 70.0 + (key % 170) as f64;
-        let saw = (moment.0 / period).fract() - 0.5;
+        let saw = (moment.phase / period).fract() - 0.5;
         let swing = if app.log == LogStyle::Java { 0.09 } else { 0.02 };
         let shape = warmth * (1.0 + 0.05 * (demand - 1.0) + swing * saw);
         let leaked = container.leak.map_or(0.0, |leak| {
@@ -284,7 +322,7 @@ impl World {
         MemoryUse::from_working_set(mean * shape + leaked, spec.memory_limit as f64)
     }
 
-    fn volumes_of(&self, pod: &Pod) -> Vec<VolumeUse> {
+    fn volumes_of(&self, pod: &Pod, at: Timestamp) -> Vec<VolumeUse> {
         let plain = |name, capacity, used| VolumeUse { name, claim: None, capacity, used };
         let mut volumes =
             vec![plain("config", DISK_BYTES, 28_672.0), plain("kube-api-access", 67_108_864.0, 12_288.0)];
@@ -298,7 +336,7 @@ impl World {
                 name: "data",
                 claim: Some(Arc::clone(&volume.claim)),
                 capacity: volume.capacity as f64 * 0.98,
-                used: pages(volume.used_at(self.now) * 0.98),
+                used: pages(volume.used_at(at) * 0.98),
             });
         }
         volumes
@@ -322,7 +360,7 @@ impl World {
     }
 
     fn time_of(&self, moment: Moment) -> Timestamp {
-        let offset = self.moment(self.now).0 - moment.0;
+        let offset = self.moment(self.now).seconds - moment.seconds;
         self.now.saturating_sub_millis((offset * 1_000.0).round() as i64)
     }
 
@@ -355,9 +393,15 @@ impl World {
     }
 
     /// Keeps what a container used in the totals of its pod, when it is gone.
-    pub(super) fn retire_meter(pod: &mut Pod, container: usize, curve: &Curve, at: Moment) {
+    pub(super) fn retire_meter(
+        pod: &mut Pod,
+        container: usize,
+        curve: &Curve,
+        (now, at): (Timestamp, Moment),
+    ) {
         if let Some(meter) = pod.containers[container].meter.take() {
             pod.retired = pod.retired + meter.read(curve, at);
+            pod.turned = now;
         }
     }
 
@@ -365,17 +409,29 @@ impl World {
     pub(super) fn retire_pod(&mut self, id: PodId) {
         let Some(pod) = self.pods.get(&id).filter(|pod| pod.sandbox.is_some()) else { return };
         let Some(node) = pod.node else { return };
-        let workload = &self.workloads[pod.workload.0 as usize];
-        let at = self.moment(self.now);
-        let meters = pod.containers.iter().filter_map(|c: &Container| c.meter.as_ref());
-        let total = meters.fold(pod.retired, |sum, meter| sum + meter.read(&workload.curve, at));
-        let idle = pod.sandbox.map_or(0.0, |s| self.now.millis_since(s.since) as f64 / 1_000.0 * 96.0);
-        let work = total.work * workload.app.requests;
-        let own = Reading { cpu_seconds: 0.021, ..Reading::default() };
+        let tally = self.tally(pod, self.now);
         let node: &mut Node = &mut self.nodes[usize::from(node.0)];
-        node.retired.reading = node.retired.reading + total + own;
-        node.retired.received += work * RECEIVED_BYTES + idle;
-        node.retired.sent += work * SENT_BYTES + idle * 0.8;
+        node.retired.reading = node.retired.reading + tally.reading;
+        node.retired.received += tally.received;
+        node.retired.sent += tally.sent;
+        node.retired.at = self.now;
+    }
+}
+
+impl Tally {
+    fn of_retired(node: &Node) -> Self {
+        let Retired { reading, received, sent, .. } = node.retired;
+        Self { reading, received, sent, ..Self::default() }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            reading: self.reading + other.reading,
+            cores: self.cores + other.cores,
+            memory: self.memory.plus(&other.memory),
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+        }
     }
 }
 

@@ -54,6 +54,7 @@ impl World {
 
     fn stop_leak(&mut self, id: PodId) {
         self.trouble(id, Trouble::None);
+        self.turn(Some(id));
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.containers[0].leak = None;
         }
@@ -71,10 +72,11 @@ impl World {
 
     /// Somebody deletes old files.
     fn empty_volume(&mut self, number: usize) {
-        let now = self.now;
+        let (now, pace) = (self.now, self.pace());
+        self.turn(self.faults.faults[number].victim.pod);
         if let Some(volume) = self.volume_of(number) {
             volume.used = volume.capacity as f64 * 0.46;
-            volume.bytes_per_second = volume.capacity as f64 * 1e-8;
+            volume.bytes_per_second = volume.capacity as f64 * 1e-8 * pace;
             volume.since = now;
         }
         if let Some(pod) = self.faults.faults[number].victim.pod {

@@ -43,11 +43,12 @@ impl World {
                 self.release_bad(workload, behaviour);
             }
             (FaultKind::VolumeFilling, Some(_), _) => {
-                let now = self.now;
+                let (now, pace) = (self.now, self.pace());
+                self.turn(victim.pod);
                 if let Some(volume) = self.volume_of(number) {
                     let used = volume.used_at(now);
                     let missing = volume.capacity as f64 * 0.985 - used;
-                    let rate = missing / (seconds * FILLED_AFTER);
+                    let rate = missing / (seconds * FILLED_AFTER) * pace;
                     *volume = Volume { used, bytes_per_second: rate, since: now, ..take(volume) };
                 }
             }
@@ -58,6 +59,14 @@ impl World {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What a pod uses takes another course from now on.
+    pub(super) fn turn(&mut self, pod: Option<PodId>) {
+        let now = self.now;
+        if let Some(pod) = pod.and_then(|id| self.pods.get_mut(&id)) {
+            pod.turned = now;
         }
     }
 

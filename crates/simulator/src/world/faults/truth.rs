@@ -8,7 +8,7 @@ use super::{FaultKind, Victim, id_of};
 use crate::store::Kind;
 use crate::world::{PodId, WorkloadId, World};
 
-/// One fault as it really is. Times are simulated milliseconds since the epoch.
+/// One fault as it really is. Times are milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Truth {
     pub id: String,
