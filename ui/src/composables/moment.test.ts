@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ageText, exactText, intervalOf, parseRange, parseSpan, rangeText, spanText, steppedRange } from './moment';
+import { ageText, exactText, intervalOf, parseRange, parseSpan, rangeText, spanText, steppedRange, timeTicks } from './moment';
 
 const NOW = Date.UTC(2026, 10, 21, 10, 0, 0);
 
@@ -27,6 +27,11 @@ describe('moment', () => {
     const back = steppedRange({ span: 600_000, from: null, to: null }, -1, NOW);
     expect(back).toEqual({ span: null, from: NOW - 900_000, to: NOW - 300_000 });
     expect(steppedRange(back, 1, NOW)).toEqual({ span: 600_000, from: null, to: null });
+  });
+
+  it('puts ticks on round times', () => {
+    expect(timeTicks({ from: NOW - 890_000, to: NOW }, 4, 'utc').map((tick) => tick.text)).toEqual(['09:50', '09:55', '10:00']);
+    expect(timeTicks({ from: NOW - 50_000, to: NOW }, 4, 'utc').map((tick) => tick.text)).toEqual(['09:59:15', '09:59:30', '09:59:45', '10:00:00']);
   });
 
   it('writes ages and exact times', () => {

@@ -98,3 +98,17 @@ export function ageText(age: number): string {
   if (hours < 48) return `${hours} h`;
   return `${Math.floor(hours / 24)} d`;
 }
+
+const MINUTE = 60_000;
+const TICK_STEPS = [1000, 2000, 5000, 10_000, 15_000, 30_000, ...[1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 7 * 1440].map((minutes) => minutes * MINUTE)];
+
+/** Round times within an interval, at most `most` of them; hours and days are round in the zone. */
+export function timeTicks({ from, to }: Interval, most: number, zone: Zone): { time: number; text: string }[] {
+  const step = TICK_STEPS.find((size) => (to - from) / size <= most) ?? 30 * 1440 * MINUTE;
+  const offset = zone === 'utc' ? 0 : -new Date(to).getTimezoneOffset() * MINUTE;
+  const ticks: { time: number; text: string }[] = [];
+  for (let time = Math.ceil((from + offset) / step) * step - offset; time <= to; time += step) {
+    ticks.push({ time, text: step >= 1440 * MINUTE ? dateText(time, zone).slice(5) : clockText(time, zone).slice(0, step < MINUTE ? 8 : 5) });
+  }
+  return ticks;
+}

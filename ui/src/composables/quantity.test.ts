@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { ABSENT, bytesText, quantityText, secondsText, significant, siText, unitOf } from './quantity';
+import { ABSENT, axisTexts, bytesText, quantityText, secondsText, significant, siText, unitOf } from './quantity';
 
 describe('quantity', () => {
   it('keeps three significant digits', () => {
@@ -35,6 +35,14 @@ describe('quantity', () => {
     expect(quantityText(0.5, unitOf('ratio'))).toBe('50 %');
     expect(quantityText(1500, unitOf('1/s'))).toBe('1.50 k/s');
     expect(quantityText(0.25, unitOf('cores'))).toBe('0.250');
+  });
+
+  it('writes the ticks of an axis with the same prefix and the same decimals', () => {
+    expect(axisTexts([0, 0.25, 0.5, 0.75, 1], unitOf('cores'))).toEqual(['0', '0.25', '0.50', '0.75', '1.00']);
+    expect(axisTexts([0, 0.5, 1, 1.5].map((x) => x * 1024 ** 3), unitOf('bytes'))).toEqual(['0', '0.5 GiB', '1.0 GiB', '1.5 GiB']);
+    expect(axisTexts([0, 500, 1000], unitOf('1/s'))).toEqual(['0', '0.5 k/s', '1.0 k/s']);
+    expect(axisTexts([0, 60, 120, 180], unitOf('seconds'))).toEqual(['0', '1 min', '2 min', '3 min']);
+    expect(axisTexts([0, 0.1, 0.2], unitOf('ratio'))).toEqual(['0', '10 %', '20 %']);
   });
 
   it('says that a value is absent', () => {

@@ -85,6 +85,39 @@ export function quantityText(value: number | null | undefined, unit: Unit): stri
   }
 }
 
+const SECOND_SCALES: [size: number, text: string][] = [[86_400, 'd'], [3600, 'h'], [60, 'min'], [1, 's'], [1e-3, 'ms'], [1e-6, 'µs']];
+
+/** What ticks are divided by and what stands behind them: one prefix for the whole axis, that of its largest tick. */
+function axisScale(largest: number, { kind, suffix }: Unit): [divisor: number, text: string] {
+  switch (kind) {
+    case 'bytes': {
+      const [, power] = scaled(largest, 1024);
+      return [1024 ** power, ` ${IEC[power] ?? ''}${suffix}`];
+    }
+    case 'seconds': {
+      const [size, text] = SECOND_SCALES.find(([least], i) => largest >= least * (i < 3 ? 2 : 1)) ?? [1, 's'];
+      return [size, ` ${text}`];
+    }
+    case 'ratio': return [0.01, ` %${suffix}`];
+    case 'cores': return [1, ''];
+    default: {
+      const [, power] = scaled(largest, 1000);
+      return [1000 ** power, power === 0 ? suffix : ` ${SI[power] ?? ''}${suffix}`];
+    }
+  }
+}
+
+/** Ticks of an axis, all with as many decimals as the step between them needs. */
+export function axisTexts(ticks: readonly number[], unit: Unit): string[] {
+  if (unit.kind === 'timestamp') return ticks.map((value) => quantityText(value, unit));
+  const largest = Math.max(...ticks.map(Math.abs));
+  const [divisor, text] = axisScale(largest, unit);
+  const step = Math.abs((ticks[1] ?? 0) - (ticks[0] ?? 0)) / divisor;
+  let decimals = 0;
+  while (decimals < 6 && Math.abs(step * 10 ** decimals - Math.round(step * 10 ** decimals)) > 1e-6 * 10 ** decimals) decimals += 1;
+  return ticks.map((value) => (value === 0 ? '0' : `${(value / divisor).toFixed(decimals)}${text}`));
+}
+
 /** What to write once, in a heading or on an axis. */
 export function unitTitle(unit: Unit): string {
   const names: Record<Kind, string> = { bytes: 'bytes', seconds: 'time', ratio: '%', cores: 'cores', timestamp: 'UTC', plain: '' };

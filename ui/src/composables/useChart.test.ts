@@ -13,10 +13,16 @@ function answer(names: string[], others: RangeAnswer['others'] = null): RangeAns
 }
 
 describe('useChart', () => {
-  it('keeps a series’ colour when the order changes', () => {
+  it('keeps a series’ colour and place when the order of the answer changes', () => {
     const colours = new Map<string, number>();
     chartData(answer(['a', 'b']), colours);
-    expect(chartData(answer(['b', 'c', 'a']), colours).lines.map((line) => line.index)).toEqual([1, 2, 0]);
+    expect(chartData(answer(['b', 'c', 'a']), colours).lines.map((line) => [line.key, line.index])).toEqual([['pod=a', 0], ['pod=b', 1], ['pod=c', 2]]);
+  });
+
+  it('gives the colour of a series that is gone to the next new one', () => {
+    const colours = new Map<string, number>();
+    chartData(answer(['a', 'b']), colours);
+    expect(chartData(answer(['b', 'c']), colours).lines.map((line) => [line.key, line.index])).toEqual([['pod=c', 0], ['pod=b', 1]]);
   });
 
   it('adds the summed rest as a line of its own', () => {

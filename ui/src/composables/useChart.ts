@@ -10,6 +10,8 @@ export const OTHERS = 'others';
 /** Colours stay with their series while the order changes: `colours` is kept by the chart. */
 export function chartData(answer: RangeAnswer, colours: Map<string, number>): ChartData {
   const names = seriesNames(answer.series.map((series) => series.labels));
+  const present = new Set(answer.series.map((series) => seriesKey(series.labels)));
+  for (const key of colours.keys()) if (!present.has(key)) colours.delete(key);
   const taken = new Set(colours.values());
   const lines = answer.series.map((series, i): ChartLine => {
     const key = seriesKey(series.labels);
@@ -22,7 +24,10 @@ export function chartData(answer: RangeAnswer, colours: Map<string, number>): Ch
     }
     return { key, name: names[i] ?? key, labels: series.labels, index, stats: series.stats, isOthers: false };
   });
-  const lists = answer.series.map((series) => series.points);
+  const points = new Map(answer.series.map((series, i) => [lines[i], series.points]));
+  // In the order of their colours, whatever the order of the answer: the plot keeps its lines from answer to answer.
+  lines.sort((a, b) => a.index - b.index);
+  const lists = lines.map((line) => points.get(line) ?? []);
   if (answer.others) {
     lines.push({ key: OTHERS, name: `and ${answer.others.n} others, summed`, labels: {}, index: -1, stats: statsOf(answer.others.points), isOthers: true });
     lists.push(answer.others.points);

@@ -2,12 +2,12 @@
 import uPlot from 'uplot';
 
 import { clockText, dateText, type Zone } from '../../composables/moment';
-import { quantityText, type Unit } from '../../composables/quantity';
+import { axisTexts, type Unit } from '../../composables/quantity';
 
 export interface ReferenceLine { text: string; value: number; tone: 'request' | 'limit' }
 export type MarkKind = 'rollout' | 'restart' | 'incident';
 export interface ChartMark { time: number; kind: MarkKind; text: string }
-export interface PlotLine { key: string; color: string; dash: number[] }
+export interface PlotLine { key: string; index: number; isOthers: boolean }
 
 /** What may change while the plot lives; the plot reads it at each draw. */
 export interface PlotView {
@@ -33,6 +33,10 @@ const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 export const dashOf = (i: number): number[] => DASHES[Math.floor(i / N_COLOURS) % DASHES.length] ?? [];
 
 const POWERS = Array.from({ length: 60 }, (_, i) => 2 ** (i - 4));
+const DECIMALS = Array.from({ length: 22 }, (_, i) => [1, 2, 2.5, 5].map((digit) => digit * 10 ** (i - 9))).flat();
+const SECONDS = [...DECIMALS.filter((value) => value < 10), 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, ...Array.from({ length: 12 }, (_, i) => 86_400 * 2 ** i)];
+/** Steps between ticks that give round numbers in the unit they are written in. */
+const stepsOf = ({ kind }: Unit): number[] => (kind === 'bytes' ? POWERS : kind === 'seconds' ? SECONDS : DECIMALS);
 const FONT = "11px 'Inter Variable', sans-serif";
 
 function timeTexts(splits: number[], increment: number, zone: Zone): string[] {
@@ -109,15 +113,48 @@ function yRange(view: PlotView, low: number | null, high: number | null): [numbe
   return [view.isFromZero && min === 0 ? 0 : min - room, max + room];
 }
 
-export function plotOptions(view: PlotView, lines: readonly PlotLine[], size: { width: number; height: number }, events: PlotEvents, syncKey: string): uPlot.Options {
-  const text = tokenOf('text-3');
-  const grid = { stroke: tokenOf('line-1'), width: 1 };
+/** Round ticks without the dust of adding floats. */
+function ticksOf(low: number, high: number, step: number): number[] {
+  const first = Math.ceil(low / step - 1e-9);
+  const n = Math.max(0, Math.floor(high / step + 1e-9) - first + 1);
+  return Array.from({ length: n }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
+/** Each line twice: what is final, and the provisional tail, dashed. Colours are read anew at each draw. */
+export function seriesPair({ index, isOthers }: PlotLine): [uPlot.Series, uPlot.Series] {
+  const stroke = (): string => tokenOf(isOthers ? 'text-3' : colourName(index));
+  const line = { stroke, width: 1.4, points: { show: false }, spanGaps: false };
+  return [{ ...line, dash: isOthers ? [1, 3] : dashOf(index) }, { ...line, dash: [3, 3] }];
+}
+
+/** The part of the range before the first point: nothing was known there, which is not the same as zero. */
+function shadeUnknown(u: uPlot, view: PlotView): void {
+  const first = u.data[0][0];
+  if (first === undefined || first * 1000 < view.from + (view.to - view.from) * 0.02) return;
+  const { ctx, bbox } = u;
+  const width = Math.min(bbox.width, u.valToPos(first, 'x', true) - bbox.left);
+  const gap = 6 * devicePixelRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, width, bbox.height);
+  ctx.clip();
+  ctx.strokeStyle = tokenOf('line-1');
+  ctx.globalAlpha = 0.7;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.beginPath();
+  for (let x = bbox.left - bbox.height; x < bbox.left + width; x += gap) {
+    ctx.moveTo(x, bbox.top + bbox.height);
+    ctx.lineTo(x + bbox.height, bbox.top);
+  }
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** A plot without lines yet; `view` may be changed while it lives. */
+export function plotOptions(view: PlotView, size: { width: number; height: number }, events: PlotEvents, syncKey: string): uPlot.Options {
+  const text = (): string => tokenOf('text-3');
+  const grid = { stroke: (): string => tokenOf('line-1'), width: 1 };
   const gap = (u: uPlot): number => Math.max(38, ...((u.axes[1] as { _values?: string[] })._values ?? []).map((value) => value.length * 6.4 + 12));
-  // Each line twice: what is final, and the provisional tail, dashed.
-  const series: uPlot.Series[] = lines.flatMap(({ color, dash }) => [
-    { stroke: color, width: 1.4, dash, points: { show: false }, spanGaps: false },
-    { stroke: color, width: 1.4, dash: [3, 3], points: { show: false }, spanGaps: false },
-  ]);
   return {
     ...size,
     padding: [10, 18, 0, 0],
@@ -135,10 +172,11 @@ export function plotOptions(view: PlotView, lines: readonly PlotLine[], size: { 
     },
     axes: [
       { font: FONT, stroke: text, grid: { show: false }, ticks: { ...grid, size: 4 }, size: 26, gap: 3, space: 72, values: (_, splits, __, ___, increment) => timeTexts(splits, increment, view.zone) },
-      { font: FONT, stroke: text, grid, ticks: { show: false }, gap: 6, size: gap, space: 32, values: (_, splits) => splits.map((value) => quantityText(value, view.unit)), ...(view.unit.kind === 'bytes' ? { incrs: POWERS } : {}) },
+      { font: FONT, stroke: text, grid, ticks: { show: false }, gap: 6, size: gap, space: 32, incrs: () => stepsOf(view.unit), splits: (_, __, low, high, step) => ticksOf(low, high, step), values: (_, splits) => axisTexts(splits, view.unit) },
     ],
-    series: [{}, ...series],
+    series: [{}],
     hooks: {
+      drawClear: [(u) => shadeUnknown(u, view)],
       draw: [(u) => {
         for (const line of view.references) drawReference(u, line);
         for (const mark of view.marks) drawMark(u, mark);
