@@ -2,7 +2,7 @@
 //! name by name, where they repeat from metric to metric.
 
 use ahash::AHashMap;
-use sentinel_model::{Labels, MetricKind, Series};
+use sentinel_model::{LabelPool, Labels, MetricKind, Series};
 
 use crate::DecodeError;
 use crate::columns::{Reader, put_varint, put_zigzag};
@@ -12,14 +12,48 @@ use crate::pb::metrics::v1 as pb;
 /// Writes definitions, and remembers the texts and shapes that readers know.
 #[derive(Debug, Default)]
 pub(crate) struct DefinitionWriter {
-    symbols: AHashMap<Box<str>, u32>,
-    shapes: AHashMap<Box<[u32]>, u32>,
+    symbols: Numbers<str>,
+    shapes: Numbers<[u32]>,
+}
+
+/// Things with the numbers that readers know them by, in order of first appearance.
+#[derive(Debug)]
+struct Numbers<T: ?Sized> {
+    known: AHashMap<Box<T>, u32>,
+    next: u32,
+}
+
+impl<T: ?Sized> Default for Numbers<T> {
+    fn default() -> Self {
+        Self { known: AHashMap::new(), next: 0 }
+    }
+}
+
+impl<T: ?Sized + Eq + std::hash::Hash> Numbers<T>
+where
+    for<'a> Box<T>: From<&'a T>,
+{
+    /// The number of a thing, and whether it is new.
+    fn of(&mut self, thing: &T) -> (u32, bool) {
+        if let Some(number) = self.known.get(thing) {
+            return (*number, false);
+        }
+        let number = self.next;
+        self.next += 1;
+        self.known.insert(thing.into(), number);
+        (number, true)
+    }
 }
 
 impl DefinitionWriter {
     pub(crate) fn clear(&mut self) {
-        self.symbols.clear();
-        self.shapes.clear();
+        *self = Self::default();
+    }
+
+    /// Frees what it remembers: what comes again is written again, under a new number.
+    pub(crate) fn forget(&mut self) {
+        self.symbols.known = AHashMap::new();
+        self.shapes.known = AHashMap::new();
     }
 
     pub(crate) fn write(&mut self, series: &[Series]) -> Option<pb::Definitions> {
@@ -57,34 +91,30 @@ struct Columns {
 }
 
 impl Columns {
-    fn symbol(&mut self, known: &mut AHashMap<Box<str>, u32>, text: &str) -> u32 {
-        if let Some(number) = known.get(text) {
-            return *number;
+    fn symbol(&mut self, known: &mut Numbers<str>, text: &str) -> u32 {
+        let (number, is_new) = known.of(text);
+        if is_new {
+            self.symbols.push_str(text);
+            put_varint(&mut self.symbol_lengths, text.len() as u64);
         }
-        let number = known.len() as u32;
-        known.insert(text.into(), number);
-        self.symbols.push_str(text);
-        put_varint(&mut self.symbol_lengths, text.len() as u64);
         number
     }
 
-    fn shape(&mut self, known: &mut AHashMap<Box<[u32]>, u32>, names: &[u32]) -> u32 {
-        let number = known.get(names).copied().unwrap_or_else(|| {
-            let number = known.len() as u32;
-            known.insert(names.into(), number);
+    fn shape(&mut self, known: &mut Numbers<[u32]>, names: &[u32]) -> u32 {
+        let (number, is_new) = known.of(names);
+        if is_new {
             put_varint(&mut self.shapes, names.len() as u64);
             names.iter().for_each(|name| put_varint(&mut self.shapes, u64::from(*name)));
-            number
-        });
+        }
         if self.rows.len() <= number as usize {
             self.rows.resize_with(number as usize + 1, Vec::new);
         }
         number
     }
 
-    fn finish(self, shapes: &AHashMap<Box<[u32]>, u32>) -> pb::Definitions {
+    fn finish(self, shapes: &Numbers<[u32]>) -> pb::Definitions {
         let mut widths = vec![0; self.rows.len()];
-        for (names, number) in shapes {
+        for (names, number) in &shapes.known {
             if let Some(width) = widths.get_mut(*number as usize) {
                 *width = names.len();
             }
@@ -110,6 +140,14 @@ impl Columns {
     }
 }
 
+/// Labels that are held already and can be shared instead of held again.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Known<'a> {
+    /// The series of the same numbers, before the last key frame.
+    pub(crate) before: &'a [Series],
+    pub(crate) labels: Option<&'a LabelPool>,
+}
+
 /// Reads definitions, and remembers the texts and shapes of the stream.
 #[derive(Debug, Default)]
 pub(crate) struct DefinitionReader {
@@ -121,18 +159,15 @@ pub(crate) struct DefinitionReader {
 
 impl DefinitionReader {
     pub(crate) fn clear(&mut self) {
-        self.text.clear();
-        self.ends.clear();
-        self.shapes.clear();
+        *self = Self::default();
     }
 
-    /// The series that `definitions` adds to `n_known` others. Where `before` (the same numbers before
-    /// the last key frame) holds equal labels, they are shared instead of built again.
+    /// The series that `definitions` adds to `n_known` others.
     pub(crate) fn read(
         &mut self,
         definitions: &pb::Definitions,
         n_known: usize,
-        before: &[Series],
+        known: Known<'_>,
     ) -> Result<Vec<Series>, DecodeError> {
         let n_series = definitions.kinds.len();
         if n_known + n_series > MAX_SERIES {
@@ -148,7 +183,7 @@ impl DefinitionReader {
         for (i, (shape, kind)) in shape_refs.iter().zip(&definitions.kinds).enumerate() {
             let kind = kind_from_byte(*kind)?;
             let row = values[*shape].next_row();
-            let labels = self.labels(&self.shapes[*shape], row, before.get(i))?;
+            let labels = self.labels(&self.shapes[*shape], row, (i, known))?;
             label_bytes += labels.heap_bytes();
             if label_bytes > LABEL_BYTES {
                 let (found, limit) = (label_bytes as u64, LABEL_BYTES as u64);
@@ -232,14 +267,23 @@ impl DefinitionReader {
         Ok(rows)
     }
 
-    fn labels(&self, names: &[u32], values: &[u32], before: Option<&Series>) -> Result<Labels, DecodeError> {
+    fn labels(
+        &self,
+        names: &[u32],
+        values: &[u32],
+        (i, known): (usize, Known<'_>),
+    ) -> Result<Labels, DecodeError> {
         let pairs =
             || names.iter().zip(values).map(|(name, value)| (self.symbol(*name), self.symbol(*value)));
-        match before {
-            Some(before) if before.labels.iter().eq(pairs()) => Ok(before.labels.clone()),
-            _ => Labels::from_pairs(pairs())
-                .map_err(|_| DecodeError::Corrupt { detail: "a label is given twice" }),
+        if let Some(before) = known.before.get(i).filter(|before| before.labels.iter().eq(pairs())) {
+            return Ok(before.labels.clone());
         }
+        let labels = Labels::from_pairs(pairs())
+            .map_err(|_| DecodeError::Corrupt { detail: "a label is given twice" })?;
+        Ok(match known.labels {
+            Some(pool) => pool.share(labels),
+            None => labels,
+        })
     }
 
     fn known(&self, symbol: u64) -> Result<u32, DecodeError> {

@@ -106,7 +106,6 @@ pub(crate) struct Context {
 /// The past of one series' value: the same in the encoder and in every decoder.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Number {
-    pub(crate) value: f64,
     whole: i64,
     correction: i64,
     /// Last change of `whole`.
@@ -120,7 +119,7 @@ pub(crate) struct Number {
 impl Default for Number {
     fn default() -> Self {
         let form = Form::WHOLE;
-        Self { value: 0.0, whole: 0, correction: 0, growth: 0, form, misses: NOISY, is_steady: false }
+        Self { whole: 0, correction: 0, growth: 0, form, misses: NOISY, is_steady: false }
     }
 }
 
@@ -133,6 +132,12 @@ struct Foreseen {
 }
 
 impl Number {
+    /// The last value. It follows from the rest, and series are many.
+    #[inline]
+    pub(crate) fn value(&self) -> f64 {
+        self.form.value(self.whole, self.correction)
+    }
+
     #[inline]
     fn foresee(&self, context: Context) -> Foreseen {
         if context.is_still {
@@ -219,7 +224,7 @@ pub(crate) struct NumberWriter {
 impl NumberWriter {
     pub(crate) fn put(&mut self, position: usize, number: &mut Number, value: f64, context: Context) {
         let foreseen = number.foresee(context);
-        let (form, whole, correction) = if value.to_bits() == number.value.to_bits() {
+        let (form, whole, correction) = if value.to_bits() == number.value().to_bits() {
             (number.form, number.whole, number.correction)
         } else {
             number.form.widened_for(value)
@@ -231,7 +236,7 @@ impl NumberWriter {
             if form == Form::NEAR {
                 put_zigzag(&mut self.corrections, correction);
             }
-            *number = reformed(form, whole, correction, value, number.misses);
+            *number = reformed(form, whole, correction, number.misses);
             return;
         }
         let growth = whole.wrapping_sub(number.whole);
@@ -245,15 +250,15 @@ impl NumberWriter {
                 put_zigzag(&mut self.corrections, correction.wrapping_sub(number.correction));
             }
         }
-        (number.value, number.whole, number.correction) = (value, whole, correction);
+        (number.whole, number.correction) = (whole, correction);
         number.settle(growth, is_hit, context);
     }
 }
 
 /// A number after its form changed; it counts as a miss.
-fn reformed(form: Form, whole: i64, correction: i64, value: f64, misses: u8) -> Number {
+fn reformed(form: Form, whole: i64, correction: i64, misses: u8) -> Number {
     let misses = (misses + 1).min(MOST_MISSES);
-    Number { value, whole, correction, growth: 0, form, misses, is_steady: false }
+    Number { whole, correction, growth: 0, form, misses, is_steady: false }
 }
 
 /// Reads the columns that a [`NumberWriter`] wrote.
@@ -294,10 +299,7 @@ impl<'a> NumberReader<'a> {
         let foreseen = number.foresee(context);
         let is_written = foreseen.is_noisy || self.misses.holds(position)?;
         if !is_written {
-            if foreseen.growth != 0 {
-                number.whole = number.whole.wrapping_add(foreseen.growth);
-                number.value = number.form.value(number.whole, number.correction);
-            }
+            number.whole = number.whole.wrapping_add(foreseen.growth);
             number.settle(foreseen.growth, true, context);
             return Ok(());
         }
@@ -309,7 +311,6 @@ impl<'a> NumberReader<'a> {
             is_hit &= change == 0;
         }
         number.whole = number.whole.wrapping_add(growth);
-        number.value = number.form.value(number.whole, number.correction);
         number.settle(growth, is_hit, context);
         Ok(())
     }
@@ -327,7 +328,7 @@ impl<'a> NumberReader<'a> {
         let form = Form::from_byte(self.reformed_to.byte()?)?;
         let whole = self.values.zigzag()?;
         let correction = if form == Form::NEAR { self.corrections.zigzag()? } else { 0 };
-        *number = reformed(form, whole, correction, form.value(whole, correction), number.misses);
+        *number = reformed(form, whole, correction, number.misses);
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ fn written(series: &[Series]) -> pb::Definitions {
 }
 
 fn read(definitions: &pb::Definitions) -> Result<Vec<Series>, DecodeError> {
-    DefinitionReader::default().read(definitions, 0, &[])
+    DefinitionReader::default().read(definitions, 0, Known::default())
 }
 
 #[test]
@@ -21,8 +21,8 @@ fn later_definitions_use_the_texts_of_earlier_ones() {
     let first = writer.write(&series[..32]).expect("there are series");
     let second = writer.write(&series[32..]).expect("there are series");
     assert_eq!(second.symbols, "web-4", "only the pod is new");
-    assert_eq!(reader.read(&first, 0, &[]).expect("what was written"), series[..32]);
-    assert_eq!(reader.read(&second, 32, &[]).expect("what was written"), series[32..]);
+    assert_eq!(reader.read(&first, 0, Known::default()).expect("what was written"), series[..32]);
+    assert_eq!(reader.read(&second, 32, Known::default()).expect("what was written"), series[32..]);
     assert_eq!(writer.write(&[]), None);
 }
 
@@ -32,8 +32,9 @@ fn shares_labels_that_were_known_before() {
     let before = read(&written(&series)).expect("what was written");
     let mut renumbered = series.clone();
     renumbered.swap(3, 4);
-    let again =
-        DefinitionReader::default().read(&written(&renumbered), 0, &before).expect("what was written");
+    let again = DefinitionReader::default()
+        .read(&written(&renumbered), 0, Known { before: &before, labels: None })
+        .expect("what was written");
     assert_eq!(again, renumbered);
     let text = |series: &Series| series.labels.metric_name().as_ptr();
     assert_eq!(text(&again[0]), text(&before[0]), "the same text in memory");
@@ -91,7 +92,7 @@ fn refuses_labels_that_would_take_memory_without_end() {
     assert!(definitions.symbols.len() < 2 << 20, "the text is there once");
     let error = read(&definitions).expect_err("600 MiB of labels");
     assert!(matches!(error, DecodeError::TooLarge { what: "bytes of labels", .. }), "{error}");
-    let error = DefinitionReader::default().read(&definitions, MAX_SERIES - 599, &[]);
+    let error = DefinitionReader::default().read(&definitions, MAX_SERIES - 599, Known::default());
     assert!(matches!(error, Err(DecodeError::TooLarge { what: "series", .. })));
 }
 
@@ -114,7 +115,7 @@ proptest! {
                 })
                 .collect();
             if let Some(definitions) = writer.write(&series) {
-                let read = reader.read(&definitions, n_known, &[]).expect("what was written");
+                let read = reader.read(&definitions, n_known, Known::default()).expect("what was written");
                 prop_assert_eq!(&read, &series);
                 n_known += read.len();
             }
@@ -143,4 +144,25 @@ proptest! {
         }
         let _ = read(&definitions);
     }
+}
+
+#[test]
+fn what_was_forgotten_is_written_again() {
+    let series = table(64);
+    let (mut writer, mut reader) = (DefinitionWriter::default(), DefinitionReader::default());
+    for part in series.chunks(16) {
+        let written = writer.write(part).expect("there are series");
+        assert_eq!(reader.read(&written, 0, Known::default()).expect("what was written"), part);
+        writer.forget();
+    }
+}
+
+#[test]
+fn labels_of_a_pool_are_shared_between_readers() {
+    let pool = LabelPool::default();
+    let definitions = written(&table(32));
+    let known = Known { before: &[], labels: Some(&pool) };
+    let read = || DefinitionReader::default().read(&definitions, 0, known).expect("what was written");
+    assert_eq!((read(), read()), (table(32), table(32)));
+    assert_eq!(pool.len(), 32);
 }

@@ -1,12 +1,14 @@
 //! Reads the frames of any number of streams of samples.
 
+use std::sync::Arc;
+
 use ahash::AHashMap;
-use sentinel_model::{FrameKind, MetricBatch, Point, Series, SeriesRef, StreamKey, Timestamp};
+use sentinel_model::{FrameKind, LabelPool, MetricBatch, Point, Series, SeriesRef, StreamKey, Timestamp};
 
 use super::{Slot, further};
 use crate::DecodeError;
 use crate::columns::PositionReader;
-use crate::definitions::DefinitionReader;
+use crate::definitions::{DefinitionReader, Known};
 use crate::frame::{self, Trait};
 use crate::limits::MAX_STREAMS;
 use crate::number::{Context, NumberReader};
@@ -29,17 +31,23 @@ pub struct MetricDecoder {
     /// Frames read so far.
     n_frames: u64,
     forget_from: usize,
+    labels: Option<Arc<LabelPool>>,
 }
 
 impl Default for MetricDecoder {
     fn default() -> Self {
-        Self { streams: AHashMap::new(), n_frames: 0, forget_from: FORGET_FROM }
+        Self { streams: AHashMap::new(), n_frames: 0, forget_from: FORGET_FROM, labels: None }
     }
 }
 
 impl MetricDecoder {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Holds labels in common with whoever else uses the pool.
+    pub fn sharing(labels: Arc<LabelPool>) -> Self {
+        Self { labels: Some(labels), ..Self::default() }
     }
 
     /// Reads one frame. Its points come in order of series and time.
@@ -75,9 +83,10 @@ impl MetricDecoder {
             return Ok(batch);
         }
         let id = FrameId { epoch: batch.epoch, sequence: batch.sequence, is_key: kind == FrameKind::Key };
+        let labels = self.labels.clone();
         let stream = self.stream(&batch.stream);
         stream.position.admit(id).map_err(|refusal| refusal.of(batch.stream.clone(), id))?;
-        match stream.read(&frame, id.is_key, &mut batch) {
+        match stream.read(&frame, labels.as_deref(), &mut batch) {
             Ok(()) => stream.position.read(id),
             Err(error) => {
                 stream.position.lose();
@@ -126,13 +135,13 @@ impl Stream {
     fn read(
         &mut self,
         frame: &pb::MetricFrame,
-        is_key: bool,
+        labels: Option<&LabelPool>,
         batch: &mut MetricBatch,
     ) -> Result<(), DecodeError> {
-        let before = if is_key { self.clear() } else { Vec::new() };
+        let before = if batch.frame == FrameKind::Key { self.clear() } else { Vec::new() };
         if let Some(definitions) = &frame.defined {
             let n_known = self.series.len();
-            let defined = self.definitions.read(definitions, n_known, &before)?;
+            let defined = self.definitions.read(definitions, n_known, Known { before: &before, labels })?;
             self.define(defined);
             let numbered = self.series.iter().enumerate().skip(n_known);
             batch.defined = numbered.map(|(i, series)| (SeriesRef(i as u32), series.clone())).collect();
@@ -183,7 +192,7 @@ impl Stream {
                 Context { is_still, is_gauge: slot.traits.is_gauge, growth_before: growth_before_this };
             numbers.take(position, &mut slot.number, context)?;
             growth_before = slot.number.growth_of_bucket();
-            let (timestamp, value) = (Timestamp::from_millis(millis), slot.number.value);
+            let (timestamp, value) = (Timestamp::from_millis(millis), slot.number.value());
             points.push(Point { series: SeriesRef(position as u32), timestamp, value });
         }
         flips.finish()?;

@@ -84,8 +84,8 @@ proptest! {
             let mut reader = NumberReader::new(columns(&writer)).expect("what was written");
             reader.take(3, &mut read, context).expect("what was written");
             reader.finish().expect("nothing else");
-            prop_assert_eq!(read.value.to_bits(), value.to_bits());
-            prop_assert_eq!(written.value.to_bits(), value.to_bits());
+            prop_assert_eq!(read.value().to_bits(), value.to_bits());
+            prop_assert_eq!(written.value().to_bits(), value.to_bits());
         }
     }
 

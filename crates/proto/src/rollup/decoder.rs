@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use sentinel_model::{Resolution, Rollup, RollupBatch, Series, SeriesRef, StreamKey, Timestamp, Window};
+use sentinel_model::{
+    LabelPool, Resolution, Rollup, RollupBatch, Series, SeriesRef, StreamKey, Timestamp, Window,
+};
 
 use super::Slot;
 use super::summary::SummaryReader;
 use crate::DecodeError;
 use crate::columns::PositionReader;
-use crate::definitions::DefinitionReader;
+use crate::definitions::{DefinitionReader, Known};
 use crate::frame::{self, Trait};
 use crate::limits::MAX_STREAMS;
 use crate::pb::rollups::v1 as pb;
@@ -19,11 +21,30 @@ use crate::position::{FrameId, Position};
 #[derive(Debug, Default)]
 pub struct RollupDecoder {
     streams: AHashMap<Arc<str>, Stream>,
+    labels: Option<Arc<LabelPool>>,
 }
 
 impl RollupDecoder {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Holds labels in common with whoever else uses the pool.
+    pub fn sharing(labels: Arc<LabelPool>) -> Self {
+        Self { streams: AHashMap::new(), labels: Some(labels) }
+    }
+
+    /// The series of a stream by their number, as of its last frame.
+    pub fn series(&self, stream: &str) -> &[Series] {
+        self.streams.get(stream).map_or(&[], |stream| &stream.series)
+    }
+
+    /// Frees what is known of a stream, but for where it stands: its next frame must be a key frame.
+    pub fn release(&mut self, stream: &str) {
+        if let Some(stream) = self.streams.get_mut(stream) {
+            stream.position.lose();
+            *stream = Stream { position: stream.position, ..Stream::default() };
+        }
     }
 
     /// Reads one frame. Its rollups come in order of series.
@@ -57,7 +78,7 @@ impl RollupDecoder {
             let key = StreamKey { cluster: "".into(), collector: "".into(), target: batch.stream.clone() };
             refusal.of(key, id)
         })?;
-        match stream.read(&frame, &mut batch) {
+        match stream.read(&frame, self.labels.as_deref(), &mut batch) {
             Ok(()) => stream.position.read(id),
             Err(error) => {
                 stream.position.lose();
@@ -79,11 +100,17 @@ struct Stream {
 }
 
 impl Stream {
-    fn read(&mut self, frame: &pb::RollupFrame, batch: &mut RollupBatch) -> Result<(), DecodeError> {
+    fn read(
+        &mut self,
+        frame: &pb::RollupFrame,
+        labels: Option<&LabelPool>,
+        batch: &mut RollupBatch,
+    ) -> Result<(), DecodeError> {
         let before = if frame.is_key { self.clear() } else { Vec::new() };
         if let Some(definitions) = &frame.defined {
             let n_known = self.series.len();
-            for series in self.definitions.read(definitions, n_known, &before)? {
+            let known = Known { before: &before, labels };
+            for series in self.definitions.read(definitions, n_known, known)? {
                 self.slots.push(Slot::new(Trait::of(&series, self.series.last())));
                 self.series.push(series);
             }

@@ -45,6 +45,13 @@ impl RollupEncoder {
         self.pace.force_key();
     }
 
+    /// Frees what is known of the frames before, for a stream that is silent for long: the next frame is a
+    /// key frame.
+    pub fn release(&mut self) {
+        self.slots = Vec::new();
+        self.pace.force_key();
+    }
+
     /// `series` is indexed by [`sentinel_model::SeriesRef`] and from frame to frame only appended to,
     /// or renumbered and [`Self::force_key`] called. A series has one result in a window: of several
     /// the last counts.
@@ -79,6 +86,8 @@ impl RollupEncoder {
             defined: self.definitions.write(&series[n_known..]),
             ..pb::RollupFrame::default()
         };
+        // Series seldom come between key frames: their texts are then written again rather than kept.
+        self.definitions.forget();
         let n_written = self.walk(rollups, &mut frame);
         EncodedFrame {
             bytes: frame::seal(&frame, self.zstd_level),

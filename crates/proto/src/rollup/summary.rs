@@ -33,7 +33,7 @@ pub(super) struct SummaryWriter {
 
 impl SummaryWriter {
     pub(super) fn put(&mut self, position: usize, slot: &mut Slot, aggregate: &Aggregate, context: Context) {
-        let before = slot.number.value;
+        let before = slot.number.value();
         let (shape, value) = match aggregate {
             Aggregate::Single(value) => (0, *value),
             Aggregate::Summary(summary) => (shape(summary, before, slot.origin), summary.last),
@@ -140,10 +140,10 @@ impl<'a> SummaryReader<'a> {
         context: Context,
     ) -> Result<Aggregate, DecodeError> {
         slot.shape ^= self.shapes.byte()?;
-        let before = slot.number.value;
+        let before = slot.number.value();
         self.numbers.take(position, &mut slot.number, context)?;
         if slot.shape == 0 {
-            return Ok(Aggregate::Single(slot.number.value));
+            return Ok(Aggregate::Single(slot.number.value()));
         }
         if slot.shape & SUMMARY == 0 {
             return Err(DecodeError::Corrupt { detail: "the shape of a result is unknown" });
@@ -153,7 +153,7 @@ impl<'a> SummaryReader<'a> {
 
     fn take_rest(&mut self, slot: &mut Slot, before: f64) -> Result<Summary, DecodeError> {
         let (shape, number) = (slot.shape, &slot.number);
-        let last = number.value;
+        let last = number.value();
         let count = if shape & COUNT != 0 { self.counts.varint()? } else { 1 };
         let (min, max) = if shape & SPREAD != 0 {
             let reference = number.whole_times(1);

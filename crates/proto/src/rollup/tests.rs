@@ -245,3 +245,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_released_stream_is_readable_from_its_next_key_frame() {
+    let window = Window { resolution: Resolution::OneHour, start: Timestamp::from_secs(3_600) };
+    let series = table(8);
+    let rollups: Vec<Rollup> =
+        (0..8).map(|i| Rollup { series: SeriesRef(i), aggregate: Aggregate::Single(f64::from(i)) }).collect();
+    let mut encoder = RollupEncoder::new("p0".into(), 1, EncoderConfig::default());
+    let frame = |encoder: &mut RollupEncoder| encoder.encode(window, true, &series, &rollups).bytes;
+    let (first, second) = (frame(&mut encoder), frame(&mut encoder));
+    encoder.release();
+    let third = frame(&mut encoder);
+    let mut decoder = RollupDecoder::new();
+    decoder.decode(&first).expect("a key frame");
+    assert_eq!(decoder.series("p0"), series);
+    decoder.release("p0");
+    assert!(decoder.series("p0").is_empty());
+    assert!(matches!(decoder.decode(&first), Err(DecodeError::Duplicate { .. })));
+    assert!(matches!(decoder.decode(&second), Err(DecodeError::MissingBase { .. })));
+    assert_eq!(decoder.decode(&third).expect("a key frame").rollups, rollups);
+}
