@@ -61,6 +61,12 @@ struct Handle {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// Whether somebody holds the lock of the log in this folder.
+pub fn is_locked(path: &Path) -> bool {
+    let Ok(lock) = std::fs::File::open(path.join("lock")) else { return false };
+    matches!(lock.try_lock(), Err(std::fs::TryLockError::WouldBlock))
+}
+
 impl EmbeddedBus {
     /// # Errors
     /// A folder that cannot be used, is used by another process or holds something else.

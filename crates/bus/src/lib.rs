@@ -27,6 +27,13 @@ pub use publisher::Publisher;
 /// Folder of the embedded log in the data folder.
 const FOLDER: &str = "bus";
 
+/// Whether another process has the bus of this data folder open. Opens and changes nothing.
+pub fn is_in_use(config: &Config, data_dir: &Path) -> bool {
+    match config {
+        Config::Embedded(_) => embedded::is_locked(&data_dir.join(FOLDER)),
+    }
+}
+
 /// Opens the bus that `config` chooses. Its own metrics go into `registry`, its state into `health`.
 ///
 /// # Errors

@@ -83,6 +83,7 @@ impl Collector {
             limits: config.limits,
             scrape_interval: config.scrape_interval,
             scrape_timeout: config.scrape_timeout,
+            openmetrics: config.openmetrics,
             metrics,
             health: handles.health,
         };
@@ -125,7 +126,7 @@ impl Service for Collector {
     }
 }
 
-fn check(config: &Config) -> Result<(), BuildError> {
+pub(crate) fn check(config: &Config) -> Result<(), BuildError> {
     let refuse = |key: &str, message: &str| {
         Err(BuildError::Config { key: key.to_owned(), message: message.to_owned() })
     };
@@ -160,7 +161,11 @@ fn scrapers(config: &Config, context: &SourceContext) -> Result<Vec<Box<dyn Sour
     Ok(sources)
 }
 
-fn endpoint(target: &ScrapeTarget, config: &Config, cluster: &str) -> Result<Endpoint, BuildError> {
+pub(crate) fn endpoint(
+    target: &ScrapeTarget,
+    config: &Config,
+    cluster: &str,
+) -> Result<Endpoint, BuildError> {
     let url =
         target_url(&target.url).map_err(|source| BuildError::Target { url: target.url.clone(), source })?;
     let port = url.port_or_known_default().unwrap_or_default();
@@ -182,6 +187,7 @@ fn endpoint(target: &ScrapeTarget, config: &Config, cluster: &str) -> Result<End
         labels,
         interval,
         timeout: config.scrape_timeout.min(interval),
+        openmetrics: target.openmetrics.unwrap_or(config.openmetrics),
     })
 }
 

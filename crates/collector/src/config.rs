@@ -19,6 +19,8 @@ pub struct Config {
     pub scrape_timeout: Duration,
     /// Publish this process's own metrics through the pipeline.
     pub self_metrics: bool,
+    /// How targets that answer in OpenMetrics are read.
+    pub openmetrics: OpenMetricsRules,
     pub limits: Limits,
     pub outlet: OutletConfig,
     pub kubernetes: KubernetesConfig,
@@ -41,6 +43,21 @@ pub struct ScrapeTarget {
     /// Overrides `scrape_interval`.
     #[serde(default, with = "optional_duration", skip_serializing_if = "Option::is_none")]
     pub interval: Option<Duration>,
+    /// Overrides `openmetrics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openmetrics: Option<OpenMetricsRules>,
+}
+
+/// What becomes of an OpenMetrics answer that is well formed but breaks the format's rules about families:
+/// lines of a family that do not stand together, a counter below zero, an info that is not 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpenMetricsRules {
+    /// The scrape fails, as the specification demands.
+    #[default]
+    Strict,
+    /// Its samples are taken, as Prometheus does; each such scrape is counted.
+    Lenient,
 }
 
 /// What a scrape may cost; beyond a limit nothing of the scrape is stored.
@@ -91,6 +108,7 @@ impl Default for Config {
             scrape_interval: Duration::from_secs(10),
             scrape_timeout: Duration::from_secs(8),
             self_metrics: true,
+            openmetrics: OpenMetricsRules::Strict,
             limits: Limits::default(),
             outlet: OutletConfig::default(),
             kubernetes: KubernetesConfig::default(),

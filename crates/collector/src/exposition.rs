@@ -46,11 +46,42 @@ impl Format {
         }
     }
 
-    /// By the body itself, for files: OpenMetrics if any line begins with `# EOF`.
+    /// By the body itself, for files: OpenMetrics if any line only makes sense there. A body that was cut
+    /// off before its `# EOF` is known by its other lines.
     pub fn detect(body: &str) -> Self {
-        let is_eof = |line: &str| line.starts_with("# EOF");
-        if body.lines().any(is_eof) { Self::OpenMetrics } else { Self::Text }
+        if body.lines().any(is_of_openmetrics) { Self::OpenMetrics } else { Self::Text }
     }
+}
+
+/// `# EOF`, a unit, a type that the text format lacks, or a sample with an exemplar.
+fn is_of_openmetrics(line: &str) -> bool {
+    match line.strip_prefix("# ") {
+        // With anything behind it: a slip that should be told.
+        Some(rest) if rest.starts_with("EOF") => true,
+        Some(rest) => {
+            let mut words = rest.split(' ');
+            match (words.next(), words.next(), words.next()) {
+                (Some("UNIT"), Some(_), Some(_)) => true,
+                (Some("TYPE"), Some(_), Some(kind)) => {
+                    matches!(kind, "info" | "stateset" | "gaugehistogram" | "unknown")
+                }
+                _ => false,
+            }
+        }
+        None if line.starts_with('#') => false,
+        None => line.split_once(" # {").is_some_and(|(sample, _)| is_outside_quotes(sample)),
+    }
+}
+
+/// Whether every quote of `text` is closed.
+fn is_outside_quotes(text: &str) -> bool {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    for byte in text.bytes() {
+        is_quoted ^= byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+    }
+    !is_quoted
 }
 
 /// The samples of a body in order of lines, ending after the first error.
@@ -119,4 +150,31 @@ pub fn decode_utf8(body: &[u8]) -> Result<&str, ParseError> {
         let line = 1 + memchr::memchr_iter(b'\n', valid).count();
         ParseError::new(line, "utf8", "a byte is not UTF-8; write the exposition in UTF-8")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_openmetrics_by_what_only_it_has() {
+        for body in [
+            "a 1\n# EOF\n",
+            "# TYPE a_seconds gauge\n# UNIT a_seconds seconds\na_seconds 1\n",
+            "# TYPE build info\nbuild_info{v=\"1\"} 1\n",
+            "# TYPE a counter\na_total 1 # {trace_id=\"x\"} 1\n",
+            "a_bucket{le=\"+Inf\",p=\"\\\"\"} 1 # {} 0.5 1.0\n",
+        ] {
+            assert_eq!(Format::detect(body), Format::OpenMetrics, "{body}");
+        }
+        for body in [
+            "",
+            "# TYPE go_info gauge\ngo_info{version=\"1\"} 1\n",
+            "# the EOF is missing\na 1\n",
+            "# UNIT\n# free comment # {\na{b=\"x # {\"} 1\n",
+            "# TYPE a untyped\na 1\n",
+        ] {
+            assert_eq!(Format::detect(body), Format::Text, "{body}");
+        }
+    }
 }

@@ -34,8 +34,9 @@ pub(crate) struct Fetched {
     pub content_type: String,
 }
 
+/// Why there is no body.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
+pub enum FetchError {
     #[error("no connection: {message}")]
     Connect { message: String },
     #[error("no whole answer within {timeout:?}")]

@@ -28,12 +28,14 @@ pub(crate) enum IngestError {
 }
 
 /// What came of a body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ingested {
     pub n_scraped: usize,
     /// Without repeats, series beyond the limit and samples stamped in the future.
     pub n_taken: usize,
     pub n_from_future: usize,
+    /// The first rule that the body broke and that was overlooked.
+    pub tolerated: Option<ParseError>,
 }
 
 impl IngestError {
@@ -119,23 +121,17 @@ pub(crate) fn ingest(
     limits: &Limits,
     mut labels: impl FnMut(&Sample<'_>) -> Result<Option<Labels>, IngestError>,
 ) -> Result<Ingested, IngestError> {
-    let body = exposition::decode_utf8(body)?;
     let scraped = frame.scraped();
     let latest = scraped.saturating_add_millis(MAX_AHEAD_MS);
     let mut ingested = Ingested::default();
-    for sample in exposition::samples(body, format) {
-        let sample = sample?;
-        ingested.n_scraped += 1;
-        if ingested.n_scraped > limits.samples_per_scrape {
-            return Err(IngestError::TooManySamples { limit: limits.samples_per_scrape });
-        }
+    ingested.n_scraped = read_samples(body, format, limits, |sample| {
         let timestamp: Timestamp = sample.timestamp.unwrap_or(scraped);
         if timestamp > latest {
             ingested.n_from_future += 1;
-            continue;
+            return Ok(());
         }
         let mut fault = None;
-        let resolve = || match labels(&sample) {
+        let resolve = || match labels(sample) {
             Ok(labels) => labels.map(|labels| Series { labels, kind: sample.kind }),
             Err(error) => {
                 fault = Some(error);
@@ -143,12 +139,32 @@ pub(crate) fn ingest(
             }
         };
         let is_taken = frame.text_sample(sample.raw(), resolve, timestamp, sample.value);
-        if let Some(error) = fault {
-            return Err(error);
-        }
         ingested.n_taken += usize::from(is_taken);
-    }
+        fault.map_or(Ok(()), Err)
+    })?;
     Ok(ingested)
+}
+
+/// Gives every sample of `body` to `each`, and their number.
+///
+/// # Errors
+/// The body breaks its format or a limit, or `each` refused a sample.
+pub(crate) fn read_samples(
+    body: &[u8],
+    format: Format,
+    limits: &Limits,
+    mut each: impl FnMut(&Sample<'_>) -> Result<(), IngestError>,
+) -> Result<usize, IngestError> {
+    let mut n_samples = 0;
+    for sample in exposition::samples(exposition::decode_utf8(body)?, format) {
+        let sample = sample?;
+        n_samples += 1;
+        if n_samples > limits.samples_per_scrape {
+            return Err(IngestError::TooManySamples { limit: limits.samples_per_scrape });
+        }
+        each(&sample)?;
+    }
+    Ok(n_samples)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod fetch;
 mod ingest;
 mod metrics;
 mod outlet;
+mod probe;
 mod redact;
 mod source;
 mod sources;
@@ -15,11 +16,14 @@ mod sources;
 mod testing;
 
 pub use collector::{BuildError, Collector, CollectorHandles};
-pub use config::{Config, Limits, OutletConfig, OutletPolicy, ScrapeTarget};
-pub use fetch::UrlError;
+pub use config::{Config, Limits, OpenMetricsRules, OutletConfig, OutletPolicy, ScrapeTarget};
+pub use fetch::{FetchError, UrlError};
 pub use outlet::{
     Clock, FrameBuilder, Hold, Outlet, OutletError, OutletSettings, PendingFrame, RawSeries, TargetKind,
     TargetStream,
+};
+pub use probe::{
+    Exposition, ExpositionError, Finding, PROBE_TIMEOUT, Subject, Verdict, fetch_exposition, probe,
 };
 pub use redact::{MASK, Redactor};
 pub use source::{Source, SourceContext};

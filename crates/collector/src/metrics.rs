@@ -42,6 +42,8 @@ pub struct Metrics {
     pub frame_bytes: Counter,
     pub dropped_samples: Family<Reason, Counter>,
     pub rejected: Family<Rejection, Counter>,
+    /// Scrapes that broke a rule which the configuration overlooks.
+    pub tolerated_scrapes: Family<Reason, Counter>,
     /// Messages lost on their way to the bus.
     pub dropped_entries: Family<Reason, Counter>,
     pub spool_damaged_files: Counter,
@@ -80,6 +82,11 @@ impl Metrics {
             metrics.dropped_entries.clone(),
         );
         registry.register("rejected", "Input refused, by door and reason", metrics.rejected.clone());
+        registry.register(
+            "tolerated_scrapes",
+            "Scrapes taken although they break a rule of OpenMetrics",
+            metrics.tolerated_scrapes.clone(),
+        );
         registry.register("watch_restarts", "Watches begun anew", metrics.watch_restarts.clone());
         registry.register(
             "queue_bytes",
@@ -100,6 +107,10 @@ impl Metrics {
         self.dropped_entries.get_or_create(&Reason { reason }).inc_by(losses.entries);
         self.drop_samples(reason, losses.samples);
         self.spool_damaged_files.inc_by(losses.quarantined);
+    }
+
+    pub fn tolerate(&self, reason: &'static str) {
+        self.tolerated_scrapes.get_or_create(&Reason { reason }).inc();
     }
 
     pub fn reject(&self, door: &'static str, reason: &'static str) {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sentinel_runtime::{Health, Shutdown};
 
 use crate::metrics::Metrics;
-use crate::{Limits, Outlet};
+use crate::{Limits, OpenMetricsRules, Outlet};
 
 /// One door through which data come in. It handles its own failures (retries, counts, reports health)
 /// and ends only when it is asked to, after what it has in hand is acknowledged by the outlet.
@@ -28,6 +28,7 @@ pub struct SourceContext {
     pub limits: Limits,
     pub scrape_interval: Duration,
     pub scrape_timeout: Duration,
+    pub openmetrics: OpenMetricsRules,
     pub metrics: Arc<Metrics>,
     pub health: Health,
 }

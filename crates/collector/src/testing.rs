@@ -182,6 +182,7 @@ impl Bench {
             limits: Limits::default(),
             scrape_interval: std::time::Duration::from_secs(10),
             scrape_timeout: std::time::Duration::from_secs(8),
+            openmetrics: crate::OpenMetricsRules::Strict,
             metrics: Arc::clone(&self.metrics),
             health: self.health.clone(),
         }

@@ -28,7 +28,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => serve::demo(&args),
         Command::Replay(args) => serve::replay(&args),
         Command::Config { command } => configuration(&command),
-        Command::Doctor(common) => block_on(doctor::run(&common)),
+        Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Check { command: CheckCommand::Metrics { source, format } } => {
             block_on(check::metrics(&source, format))
         }

@@ -66,3 +66,44 @@ async fn version_and_completions_answer() {
     assert!(version["version"].as_str().is_some_and(|version| !version.is_empty()));
     assert!(text(&run(&["completions", "bash"]).await.stdout).contains("_sentinel"));
 }
+
+#[tokio::test]
+async fn check_metrics_knows_openmetrics_by_its_marks_and_says_so() {
+    let cut_off = "# TYPE build info\nbuild_info{v=\"1\"} 1\n";
+    let (ok, _, stderr) = check(cut_off, &[]).await;
+    assert!(!ok && stderr.contains("# EOF") && stderr.contains("--format prometheus"), "{stderr}");
+    let broken = "# TYPE a counter\na_total -1\n# EOF\n";
+    assert!(!check(broken, &[]).await.0);
+    let (ok, stdout, _) = check(broken, &["--format", "openmetrics-lenient"]).await;
+    assert!(ok && stdout.contains("-1"), "{stdout}");
+    assert!(check("# EOF\n", &[]).await.0 && check("# TYPE go_info gauge\ngo_info 1\n", &[]).await.0);
+}
+
+/// An address at which nobody listens.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}/metrics", listener.local_addr().expect("an address"))
+}
+
+#[tokio::test]
+async fn doctor_says_what_to_do_and_fails_when_something_has_to_be_done() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data_dir = folder.path().display().to_string();
+    let config = folder.path().join("sentinel.toml");
+    std::fs::write(&config, "[collector.kubernetes]\nenabled = \"never\"\n")
+        .expect("write the configuration");
+    let config = config.display().to_string();
+    let base = ["doctor", "--config", &config, "--data-dir", &data_dir, "--listen", "127.0.0.1:0"];
+    let fine = run(&base).await;
+    assert_eq!(fine.status.code(), Some(0), "{}", text(&fine.stdout));
+    let dead = nobody();
+    let sick = run(&[&base[..], &["--scrape", &dead]].concat()).await;
+    let said = text(&sick.stdout);
+    assert_eq!(sick.status.code(), Some(1), "{said}");
+    let line = said.lines().find(|line| line.contains(&dead)).expect("a line for the target");
+    assert!(line.starts_with("problem ") && line.contains(" -> "), "{line}");
+    let json = run(&[&base[..], &["--scrape", &dead, "--output", "json"]].concat()).await;
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["problems"], 1);
+    assert!(json["findings"].as_array().is_some_and(|findings| findings.len() >= 5));
+}

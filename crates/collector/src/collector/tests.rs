@@ -20,7 +20,13 @@ fn config() -> Config {
 }
 
 fn target(url: &str) -> ScrapeTarget {
-    ScrapeTarget { url: url.to_owned(), name: None, labels: BTreeMap::new(), interval: None }
+    ScrapeTarget {
+        url: url.to_owned(),
+        name: None,
+        labels: BTreeMap::new(),
+        interval: None,
+        openmetrics: None,
+    }
 }
 
 fn build(config: &Config, bus: &Arc<FakeBus>, folder: &Path) -> Result<Collector, BuildError> {

@@ -11,12 +11,13 @@ mod kubelet;
 mod logs;
 mod objects;
 mod owners;
+mod probe;
 mod quantity;
 mod source;
 mod state_metrics;
 mod state_stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod view;
 mod watch;
 
@@ -24,6 +25,7 @@ pub use config::{Enabled, KubeletMode, KubernetesConfig};
 pub(crate) use kind::Kind;
 pub(crate) use kubelet::{Endpoint, Health, KubeletReading};
 pub(crate) use logs::{JoinLimits, Joined, Joiner};
+pub(crate) use probe::probe;
 pub(crate) use source::Kubernetes;
 pub(crate) use view::{News, View};
 pub(crate) use watch::{Change, Delta};

@@ -101,6 +101,7 @@ impl Replay {
             limits: config.limits,
             scrape_interval: config.scrape_interval,
             scrape_timeout: config.scrape_timeout,
+            openmetrics: config.openmetrics,
             metrics,
             health: handles.health,
         };

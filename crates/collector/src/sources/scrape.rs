@@ -7,18 +7,20 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Url, header};
+use reqwest::{Client, RequestBuilder, Url, header};
 use sentinel_model::Timestamp;
 use sentinel_runtime::{Shutdown, spawn_blocking};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::exposition::{Format, ParseError};
 use crate::fetch::{ACCEPT, FetchError, FetchLimits, Fetched, fetch};
 use crate::ingest::{IngestError, Ingested, TargetLabels, ingest};
 use crate::outlet::Hold;
 use crate::sources::schedule::Schedule;
 use crate::{
-    FrameBuilder, Limits, OutletError, PendingFrame, Source, SourceContext, TargetKind, TargetStream,
+    FrameBuilder, Limits, OpenMetricsRules, OutletError, PendingFrame, Source, SourceContext, TargetKind,
+    TargetStream,
 };
 
 /// A scrape in hand when the service stops may take so long to end.
@@ -35,6 +37,7 @@ pub(crate) struct Endpoint {
     pub labels: TargetLabels,
     pub interval: Duration,
     pub timeout: Duration,
+    pub openmetrics: OpenMetricsRules,
 }
 
 pub(crate) struct Scraper {
@@ -42,6 +45,7 @@ pub(crate) struct Scraper {
     client: Client,
     context: SourceContext,
     is_up: Option<bool>,
+    is_tolerated: bool,
 }
 
 /// Why a scrape stores nothing but `up` = 0.
@@ -63,18 +67,27 @@ impl ScrapeError {
     }
 }
 
-/// One scrape, fetched.
+/// One scrape, fetched, and how it is to be read.
 pub(crate) struct Answer {
     pub scraped: Timestamp,
     pub took: Duration,
     pub fetched: Result<Fetched, FetchError>,
+    pub openmetrics: OpenMetricsRules,
+}
+
+/// As targets are asked.
+pub(crate) fn request(client: &Client, url: &Url, timeout: Duration) -> RequestBuilder {
+    client
+        .get(url.clone())
+        .header(header::ACCEPT, ACCEPT)
+        .header("X-Prometheus-Scrape-Timeout-Seconds", timeout.as_secs_f64().to_string())
 }
 
 // === impl Scraper ===
 
 impl Scraper {
     pub fn new(endpoint: Endpoint, client: Client, context: SourceContext) -> Self {
-        Self { endpoint, client, context, is_up: None }
+        Self { endpoint, client, context, is_up: None, is_tolerated: false }
     }
 
     /// Scrapes until asked to stop. Scrapes never overlap: one that takes too long costs the next ones.
@@ -104,11 +117,7 @@ impl Scraper {
 
     /// `None` if the service stops and the target takes too long.
     async fn answer(&self, hold: &Hold, shutdown: &Shutdown) -> Option<Answer> {
-        let request = self
-            .client
-            .get(self.endpoint.url.clone())
-            .header(header::ACCEPT, ACCEPT)
-            .header("X-Prometheus-Scrape-Timeout-Seconds", self.endpoint.timeout.as_secs_f64().to_string());
+        let request = request(&self.client, &self.endpoint.url, self.endpoint.timeout);
         let limits =
             FetchLimits { timeout: self.endpoint.timeout, body_bytes: self.context.limits.body_bytes };
         let started = Instant::now();
@@ -116,7 +125,8 @@ impl Scraper {
             fetched = fetch(request, limits) => fetched,
             () = async { shutdown.requested().await; tokio::time::sleep(GRACE).await } => return None,
         };
-        Some(Answer { scraped: hold.scraped(), took: started.elapsed(), fetched })
+        let (took, openmetrics) = (started.elapsed(), self.endpoint.openmetrics);
+        Some(Answer { scraped: hold.scraped(), took, fetched, openmetrics })
     }
 
     /// Reads the body into a frame, off the async threads.
@@ -141,6 +151,13 @@ impl Scraper {
                 if self.is_up != Some(true) {
                     info!(url, n_samples = ingested.n_scraped, "target is up");
                 }
+                if let Some(violation) = &ingested.tolerated {
+                    metrics.tolerate(violation.reason);
+                    if !self.is_tolerated {
+                        warn!(url, %violation, "target breaks a rule of OpenMetrics and is read leniently");
+                    }
+                }
+                self.is_tolerated = ingested.tolerated.is_some();
             }
             Err(error) => {
                 metrics.reject("scrape", error.reason());
@@ -160,14 +177,18 @@ pub(crate) fn read_answer(
     labels: &TargetLabels,
     limits: &Limits,
 ) -> (PendingFrame, Result<Ingested, ScrapeError>) {
-    let Answer { scraped, took, fetched } = answer;
+    let Answer { scraped, took, fetched, openmetrics } = answer;
     let result = fetched.and_then(|fetched| Ok((fetched.format()?, fetched.body))).map_err(ScrapeError::from);
     let result = result.and_then(|(format, body)| {
-        let mut frame = stream.begin(scraped);
-        let ingested =
-            ingest(&mut frame, &body, format, limits, |sample| labels.apply(sample, limits).map(Some))?;
-        add_report(&mut frame, labels, took, Some(ingested));
-        Ok((frame.encode(), ingested))
+        let read = read_by(openmetrics, format, |format, tolerated| {
+            let mut frame = stream.begin(scraped);
+            let ingested =
+                ingest(&mut frame, &body, format, limits, |sample| labels.apply(sample, limits).map(Some))?;
+            let ingested = Ingested { tolerated, ..ingested };
+            add_report(&mut frame, labels, took, Some(&ingested));
+            Ok((frame.encode(), ingested))
+        });
+        read.map_err(ScrapeError::from)
     });
     match result {
         Ok((pending, ingested)) => (pending, Ok(ingested)),
@@ -179,21 +200,38 @@ pub(crate) fn read_answer(
     }
 }
 
+/// Reads strictly and, where a rule is broken that may be overlooked, once more without the rules: `read`
+/// gets the format and the rule that was broken.
+pub(crate) fn read_by<T>(
+    rules: OpenMetricsRules,
+    format: Format,
+    mut read: impl FnMut(Format, Option<ParseError>) -> Result<T, IngestError>,
+) -> Result<T, IngestError> {
+    match read(format, None) {
+        Err(IngestError::Parse(broken))
+            if format == Format::OpenMetrics && rules == OpenMetricsRules::Lenient =>
+        {
+            read(Format::OpenMetricsLenient, Some(broken))
+        }
+        result => result,
+    }
+}
+
 /// `up` and its companions; nothing ingested means that the scrape failed.
 fn add_report(
     frame: &mut FrameBuilder<'_>,
     labels: &TargetLabels,
     took: Duration,
-    ingested: Option<Ingested>,
+    ingested: Option<&Ingested>,
 ) {
     let n_series_added = ingested.map_or(0, |_| frame.n_series_added());
-    let counts = ingested.unwrap_or_default();
+    let (n_scraped, n_taken) = ingested.map_or((0, 0), |ingested| (ingested.n_scraped, ingested.n_taken));
     let scraped = frame.scraped();
     for (name, value) in [
         ("up", if ingested.is_some() { 1.0 } else { 0.0 }),
         ("scrape_duration_seconds", took.as_secs_f64()),
-        ("scrape_samples_scraped", counts.n_scraped as f64),
-        ("scrape_samples_post_metric_relabeling", counts.n_taken as f64),
+        ("scrape_samples_scraped", n_scraped as f64),
+        ("scrape_samples_post_metric_relabeling", n_taken as f64),
         ("scrape_series_added", n_series_added as f64),
     ] {
         frame.sample(&labels.own_series(name), scraped, value);

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sentinel_collector::exposition::{Format, Sample, decode_utf8, parse};
+use sentinel_collector::{FetchError, Limits, fetch_exposition};
 use sentinel_model::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::cli::ExpositionFormat;
 
-/// Larger inputs are refused, as the collector would.
-const MAX_BYTES: u64 = 64 << 20;
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Exit status 1 and the error with its line for input that is not valid.
 pub async fn metrics(source: &str, format: Option<ExpositionFormat>) -> anyhow::Result<ExitCode> {
@@ -21,13 +22,24 @@ pub async fn metrics(source: &str, format: Option<ExpositionFormat>) -> anyhow::
         Ok(text) => text,
         Err(error) => return Ok(refuse(source, &error)),
     };
+    let is_guessed = format.is_none() && answered.is_none();
     let format = match format {
         Some(ExpositionFormat::Prometheus) => Format::Text,
         Some(ExpositionFormat::Openmetrics) => Format::OpenMetrics,
-        None => answered.unwrap_or_else(|| Format::detect(text)),
+        Some(ExpositionFormat::OpenmetricsLenient) => Format::OpenMetricsLenient,
+        None => match answered {
+            Some(Ok(format)) => format,
+            Some(Err(error)) => return Ok(refuse(source, &error)),
+            None => Format::detect(text),
+        },
     };
     let mut lines = Vec::new();
     if let Err(error) = parse(text, format, |sample| lines.push(line(sample))) {
+        if is_guessed && format == Format::OpenMetrics {
+            eprintln!(
+                "read as OpenMetrics, which its lines suggest; --format prometheus reads it as plain text"
+            );
+        }
         return Ok(refuse(source, &error));
     }
     let mut out = BufWriter::new(std::io::stdout().lock());
@@ -56,36 +68,21 @@ fn line(sample: &Sample<'_>) -> Value {
     json!({ "name": sample.name(), "labels": labels, "value": value, "timestamp_ms": sample.timestamp.map(Timestamp::as_millis) })
 }
 
-async fn read(source: &str) -> anyhow::Result<(Vec<u8>, Option<Format>)> {
+/// The body and, where it came with an answer, the format that this names.
+async fn read(source: &str) -> anyhow::Result<(Vec<u8>, Option<Result<Format, FetchError>>)> {
+    let limits = Limits::default();
     if source.starts_with("http://") || source.starts_with("https://") {
-        return fetch(source).await;
+        let fetched = fetch_exposition(source, &limits, TIMEOUT).await.with_context(|| source.to_owned())?;
+        return Ok((fetched.body, Some(fetched.format)));
     }
+    let max_bytes = limits.body_bytes;
     let mut body = Vec::new();
     if source == "-" {
-        std::io::stdin().take(MAX_BYTES + 1).read_to_end(&mut body).context("read standard input")?;
+        std::io::stdin().take(max_bytes + 1).read_to_end(&mut body).context("read standard input")?;
     } else {
         let file = std::fs::File::open(source).with_context(|| format!("open {source}"))?;
-        file.take(MAX_BYTES + 1).read_to_end(&mut body).with_context(|| format!("read {source}"))?;
+        file.take(max_bytes + 1).read_to_end(&mut body).with_context(|| format!("read {source}"))?;
     }
-    anyhow::ensure!(body.len() as u64 <= MAX_BYTES, "{source} has more than {MAX_BYTES} bytes");
+    anyhow::ensure!(body.len() as u64 <= max_bytes, "{source} has more than {max_bytes} bytes");
     Ok((body, None))
-}
-
-async fn fetch(url: &str) -> anyhow::Result<(Vec<u8>, Option<Format>)> {
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(10))
-        .build()?;
-    let accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-    let mut response =
-        client.get(url).header("accept", accept).send().await.with_context(|| format!("fetch {url}"))?;
-    anyhow::ensure!(response.status().is_success(), "{url} answered {}", response.status());
-    let kind = response.headers().get("content-type").and_then(|value| value.to_str().ok());
-    let format = kind.and_then(Format::from_content_type);
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.with_context(|| format!("read {url}"))? {
-        body.extend_from_slice(&chunk);
-        anyhow::ensure!(body.len() as u64 <= MAX_BYTES, "{url} has more than {MAX_BYTES} bytes");
-    }
-    Ok((body, format))
 }

@@ -1,65 +1,161 @@
-//! `sentinel doctor`: whether configuration, data folder and address can be used, and what to do where not.
+//! `sentinel doctor`: whether everything that `run` needs is there, and what to do where it is not.
 
-use std::net::TcpListener;
-use std::path::Path;
+mod machine;
+
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use super::serve::common_config;
-use crate::cli::Common;
-use crate::config::Config;
+use sentinel_collector::{Finding, PROBE_TIMEOUT, Verdict, probe};
+use serde_json::json;
+
+use super::serve::run_config;
+use crate::cli::{DoctorArgs, Output, Role};
 
 /// One thing that was checked.
-struct Finding {
-    what: String,
-    result: Result<String, String>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    check: String,
+    verdict: Verdict,
+    fact: String,
+    next: Option<String>,
+}
+
+/// What was found so far; told at once or at the end.
+struct Findings {
+    output: Output,
+    lines: Vec<Line>,
+    /// Standard output has been closed: nobody reads on.
+    is_closed: bool,
 }
 
 /// Exit status 1 when something has to be done.
-pub async fn run(common: &Common) -> anyhow::Result<ExitCode> {
-    let config = match common_config(common) {
+pub async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let mut findings = Findings { output: args.output, lines: Vec::new(), is_closed: false };
+    let config = match run_config(&args.run) {
         Ok(config) => config,
         Err(error) => {
-            let finding = Finding { what: "configuration".to_owned(), result: Err(format!("{error:#}")) };
-            return report(&[finding]);
+            findings.add(Line::problem("configuration", format!("{error:#}"), "correct it as said"));
+            return findings.end();
         }
     };
-    let findings = vec![
-        Finding { what: "configuration".to_owned(), result: Ok("usable".to_owned()) },
-        Finding { what: "data folder".to_owned(), result: data_dir(&config.data_dir) },
-        Finding { what: "listen address".to_owned(), result: listen(&config) },
-    ];
-    report(&findings)
+    findings.add(Line::ok("configuration", "usable"));
+    let running = machine::running(&config.api.listen).await;
+    for line in machine::data_dir(&config, running.is_some()) {
+        findings.add(line);
+    }
+    findings.add(machine::listen(&config, running.as_ref()));
+    let roles = &args.run.common.roles;
+    if roles.is_empty() || roles.contains(&Role::Collector) {
+        announce(args.output);
+        probe(&config.collector, &config.cluster, &mut |finding| findings.add(finding.into())).await;
+    }
+    findings.end()
 }
 
-fn data_dir(folder: &Path) -> Result<String, String> {
-    let hint = |error: std::io::Error| format!("{}: {error}; write --data-dir DIR", folder.display());
-    std::fs::create_dir_all(folder).map_err(hint)?;
-    let trial = folder.join(".doctor");
-    std::fs::write(&trial, b"x").map_err(hint)?;
-    std::fs::remove_file(&trial).map_err(hint)?;
-    Ok(format!("{} can be written", folder.display()))
-}
-
-fn listen(config: &Config) -> Result<String, String> {
-    let listen = &config.api.listen;
-    match TcpListener::bind(listen) {
-        Ok(_) => Ok(format!("{listen} is free")),
-        Err(error) => Err(format!("{listen}: {error}; stop what runs there, or write --listen HOST:PORT")),
+/// What follows may take a while; only people wait.
+fn announce(output: Output) {
+    if output == Output::Text && std::io::stderr().is_terminal() {
+        eprintln!("asking the cluster and the targets; up to {PROBE_TIMEOUT:?} for each answer");
     }
 }
 
-fn report(findings: &[Finding]) -> anyhow::Result<ExitCode> {
-    for Finding { what, result } in findings {
-        let (mark, text) = match result {
-            Ok(text) => ("ok  ", text),
-            Err(text) => ("FAIL", text),
-        };
-        super::print(&format!("{mark}  {what}: {text}"))?;
+// === impl Line ===
+
+impl Line {
+    fn ok(check: &str, fact: impl Into<String>) -> Self {
+        Self { check: check.to_owned(), verdict: Verdict::Ok, fact: fact.into(), next: None }
     }
-    let n_failed = findings.iter().filter(|finding| finding.result.is_err()).count();
-    if n_failed == 0 {
-        return super::print("everything that was checked works");
+
+    fn warning(check: &str, fact: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warning, next: Some(next.into()), ..Self::ok(check, fact) }
     }
-    super::print(&format!("{n_failed} of {} checks failed", findings.len()))?;
-    Ok(ExitCode::FAILURE)
+
+    fn problem(check: &str, fact: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Problem, next: Some(next.into()), ..Self::ok(check, fact) }
+    }
+
+    /// `problem  cluster: none found -> set KUBECONFIG`
+    fn text(&self) -> String {
+        let Self { check, verdict, fact, next } = self;
+        let next = next.as_ref().map(|next| format!(" -> {next}")).unwrap_or_default();
+        let line = format!("{:<8} {check}: {fact}{next}", verdict.as_str());
+        // What others wrote must not look like findings.
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    }
+}
+
+impl From<Finding> for Line {
+    fn from(finding: Finding) -> Self {
+        let Finding { subject, verdict, fact, next } = finding;
+        Self { check: subject.to_string(), verdict, fact, next }
+    }
+}
+
+// === impl Findings ===
+
+impl Findings {
+    fn add(&mut self, line: Line) {
+        if self.output == Output::Text {
+            self.print(&line.text());
+        }
+        self.lines.push(line);
+    }
+
+    fn print(&mut self, text: &str) {
+        if !self.is_closed {
+            self.is_closed = writeln!(std::io::stdout(), "{text}").is_err();
+        }
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.lines.iter().filter(|line| line.verdict == verdict).count()
+    }
+
+    fn end(mut self) -> anyhow::Result<ExitCode> {
+        let (n_problems, n_warnings) = (self.count(Verdict::Problem), self.count(Verdict::Warning));
+        match self.output {
+            Output::Json => {
+                let text = self.json().to_string();
+                self.print(&text);
+            }
+            Output::Text => {
+                let text =
+                    format!("problems: {n_problems}, warnings: {n_warnings}, checks: {}", self.lines.len());
+                self.print(&text);
+            }
+        }
+        Ok(if n_problems > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let line = |Line { check, verdict, fact, next }: &Line| json!({ "check": check, "verdict": verdict.as_str(), "fact": fact, "next": next });
+        json!({
+            "problems": self.count(Verdict::Problem),
+            "warnings": self.count(Verdict::Warning),
+            "findings": self.lines.iter().map(line).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_whatever_others_wrote_into_it() {
+        let line = Line::problem("target", "line 1: found \"a\nok target: fine\"\u{1b}[2J", "mend it");
+        assert_eq!(line.text(), "problem  target: line 1: found \"a ok target: fine\" [2J -> mend it");
+        assert_eq!(Line::ok("cluster", "found").text(), "ok       cluster: found");
+    }
+
+    #[test]
+    fn json_holds_every_finding_and_their_number() {
+        let mut findings = Findings { output: Output::Json, lines: Vec::new(), is_closed: true };
+        findings.add(Line::ok("a", "fine"));
+        findings.add(Line::warning("b", "odd", "look"));
+        let json = findings.json();
+        assert_eq!((&json["problems"], &json["warnings"]), (&json!(0), &json!(1)));
+        assert_eq!(json["findings"][0], json!({"check": "a", "verdict": "ok", "fact": "fine", "next": null}));
+        assert_eq!(json["findings"][1]["next"], "look");
+    }
 }

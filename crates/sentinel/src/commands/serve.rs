@@ -12,11 +12,19 @@ use tokio::sync::watch;
 use toml::Value;
 use tracing::info;
 
-use crate::cli::{Common, DemoArgs, ReplayArgs, Role, RunArgs};
+use crate::cli::{DemoArgs, ReplayArgs, Role, RunArgs};
 use crate::compose::{self, Input, Running};
 use crate::config::{self, Config, Flags};
 
 pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    serve(&run_config(args)?, &args.common.roles, &Input::Real)
+}
+
+/// What `run` would run with.
+///
+/// # Errors
+/// What is wrong, where, and the line to write instead.
+pub fn run_config(args: &RunArgs) -> anyhow::Result<Config> {
     let mut flags = Flags::common(&args.common);
     flags
         .set("collector.kubernetes.kubeconfig", args.kubeconfig.as_deref().map(text))
@@ -26,7 +34,7 @@ pub fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
             "collector.scrape",
             list(&args.scrape, |url| toml::Table::from_iter([("url".to_owned(), Value::from(url.as_str()))])),
         );
-    serve(&config::load(&args.common, flags, "run")?, &args.common.roles, &Input::Real)
+    config::load(&args.common, flags, "run")
 }
 
 pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
@@ -109,9 +117,4 @@ fn stop_requested() -> anyhow::Result<impl Future<Output = ()>> {
             std::process::exit(130);
         }));
     })
-}
-
-/// Used by `doctor` too.
-pub fn common_config(common: &Common) -> anyhow::Result<Config> {
-    config::load(common, Flags::common(common), "run")
 }

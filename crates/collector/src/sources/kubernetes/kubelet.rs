@@ -2,6 +2,7 @@
 
 mod labels;
 mod node;
+mod probe;
 mod reading;
 mod route;
 pub(crate) mod summary;
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
 use tracing::info;
 
+pub(super) use probe::probe_node;
 pub(crate) use reading::{Health, KubeletReading};
 
 use super::client::Connection;

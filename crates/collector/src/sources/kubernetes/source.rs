@@ -228,7 +228,7 @@ const fn explaining(kind: Kind) -> &'static [Kind] {
     }
 }
 
-fn kinds(names: &[String]) -> Result<Vec<Kind>, KubernetesError> {
+pub(super) fn kinds(names: &[String]) -> Result<Vec<Kind>, KubernetesError> {
     if names.is_empty() {
         return Ok(Kind::ALL.to_vec());
     }
@@ -242,7 +242,7 @@ fn kinds(names: &[String]) -> Result<Vec<Kind>, KubernetesError> {
     Ok(Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect())
 }
 
-fn check(config: &KubernetesConfig) -> Result<(), KubernetesError> {
+pub(super) fn check(config: &KubernetesConfig) -> Result<(), KubernetesError> {
     let refuse = |key, message: &str| Err(KubernetesError::Setting { key, message: message.to_owned() });
     if !config.url.is_empty() {
         check_url(&config.url)?;

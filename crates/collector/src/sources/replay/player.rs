@@ -16,7 +16,9 @@ use crate::sources::kubernetes::{
     Change, Delta, Endpoint, Health, JoinLimits, Joined, Joiner, Kind, KubeletReading, News, View,
 };
 use crate::sources::scrape::{Answer, read_answer};
-use crate::{Limits, OutletError, PendingFrame, Redactor, SourceContext, TargetKind, TargetStream};
+use crate::{
+    Limits, OpenMetricsRules, OutletError, PendingFrame, Redactor, SourceContext, TargetKind, TargetStream,
+};
 
 /// State metrics come once in so much recorded time.
 const STATE_INTERVAL_MS: i64 = 10_000;
@@ -372,7 +374,8 @@ fn answer(line: ScrapeLine) -> Answer {
         None => Err(FetchError::Connect { message: line.error.unwrap_or_default() }),
     };
     let took = Duration::try_from_secs_f64(line.duration_ms / 1_000.0).unwrap_or_default();
-    Answer { scraped: Timestamp::from_millis(line.t_ms), took, fetched }
+    let scraped = Timestamp::from_millis(line.t_ms);
+    Answer { scraped, took, fetched, openmetrics: OpenMetricsRules::Strict }
 }
 
 /// What the outlet dropped is counted there; only its end ends the replay.

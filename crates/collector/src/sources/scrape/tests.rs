@@ -47,6 +47,7 @@ impl Scene {
             labels: TargetLabels::new(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))),
             interval: Duration::from_secs(10),
             timeout: Duration::from_millis(400),
+            openmetrics: OpenMetricsRules::Strict,
         };
         let context = SourceContext { limits: LIMITS, ..bench.context() };
         let stream = Some(bench.outlet.target("scrape/test", TargetKind::Scrape));
@@ -285,6 +286,25 @@ async fn single_samples_are_dropped_by_rule_and_counted() {
         (6.0, 3.0)
     );
     assert_eq!((scene.dropped("duplicate_in_scrape"), scene.dropped("future_timestamp")), (2, 1));
+}
+
+#[tokio::test]
+async fn broken_rules_are_overlooked_and_counted_where_the_configuration_says_so() {
+    let broken = "# TYPE a counter\na_total -1\n# EOF\n";
+    let server = Server::start(openmetrics(broken)).await;
+    let mut scene = Scene::new(&server.url("/metrics"));
+    scene.scraper.endpoint.openmetrics = OpenMetricsRules::Lenient;
+    let frame = scene.scrape().await;
+    assert_eq!((value(&frame, "up"), value(&frame, "a_total")), (1.0, -1.0));
+    let tolerated = scene.bench.metrics.tolerated_scrapes.get_or_create(&Reason { reason: "value" }).get();
+    assert_eq!((tolerated, scene.rejections("value")), (1, 0));
+    // What is cut off or no OpenMetrics at all fails as before.
+    for (body, reason) in [("# TYPE a counter\na_total 1\n", "eof"), ("a  1\n# EOF\n", "value")] {
+        let server = Server::start(openmetrics(body)).await;
+        let mut scene = Scene::new(&server.url("/metrics"));
+        scene.scraper.endpoint.openmetrics = OpenMetricsRules::Lenient;
+        assert_eq!((value(&scene.scrape().await, "up"), scene.rejections(reason)), (0.0, 1), "{reason}");
+    }
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ impl Targets {
             kind: TargetKind::Scrape,
             interval,
             timeout: self.context.scrape_timeout.min(interval),
+            openmetrics: self.context.openmetrics,
         };
         let scraper = Scraper::new(endpoint, self.client.clone(), self.context.clone());
         let (trigger, stop) = shutdown.child();

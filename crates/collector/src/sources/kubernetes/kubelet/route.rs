@@ -29,6 +29,8 @@ pub(super) struct Route {
     /// For mode `auto`.
     detour_until: Option<Instant>,
     no_detour_until: Option<Instant>,
+    /// Why the last detour was taken.
+    detour_reason: String,
 }
 
 impl Route {
@@ -42,7 +44,16 @@ impl Route {
         // A URL alone says enough.
         let is_url = config.mode == KubeletMode::Url || (config.mode == KubeletMode::Auto && !url.is_empty());
         let mode = if is_url { KubeletMode::Url } else { config.mode };
-        Self { connection, mode, url, facts, bounds, detour_until: None, no_detour_until: None }
+        Self {
+            connection,
+            mode,
+            url,
+            facts,
+            bounds,
+            detour_until: None,
+            no_detour_until: None,
+            detour_reason: String::new(),
+        }
     }
 
     pub(super) async fn fetch(&mut self, endpoint: Endpoint) -> Result<Bytes, CallError> {
@@ -51,6 +62,21 @@ impl Route {
             KubeletMode::Direct => self.ask_directly(endpoint).await,
             KubeletMode::Proxy => self.ask_api_server(endpoint).await,
             KubeletMode::Auto => self.ask_either(endpoint).await,
+        }
+    }
+
+    /// Why the kubelet is reached through the API server although it should be reached directly.
+    pub(super) fn detour(&self) -> Option<&str> {
+        self.detour_until.map(|_| self.detour_reason.as_str())
+    }
+
+    /// For people.
+    pub(super) const fn way(&self) -> &'static str {
+        match self.mode {
+            KubeletMode::Url => "under kubelet.url",
+            KubeletMode::Proxy => "through the API server",
+            KubeletMode::Auto if self.detour_until.is_some() => "through the API server",
+            KubeletMode::Auto | KubeletMode::Direct => "directly",
         }
     }
 
@@ -76,6 +102,7 @@ impl Route {
                     info!(node, reason = %failure, "reaching a kubelet through the API server instead of directly");
                 }
                 self.detour_until = Some(now + DETOUR);
+                self.detour_reason = failure.to_string();
                 Ok(body)
             }
             Err(detour) => {
