@@ -10,9 +10,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-/// Scrapes and windows make many short-lived allocations; this allocator gives their memory back.
+/// Scrapes and windows make many short-lived allocations on many threads; this allocator gives their memory
+/// back (docs/benchmarks.md). `.cargo/config.toml` holds its settings.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Two TLS providers in one program panic at the first connection unless one is chosen here.

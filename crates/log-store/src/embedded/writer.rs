@@ -1,6 +1,6 @@
 //! The one thread that writes: it gathers writes into commits and keeps the retention.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tracing::warn;
 use super::day::{Day, DayNumber, storage};
 use super::{Days, Limits};
 use crate::metrics::Metrics;
-use crate::{Document, DocumentKind, LogStoreError, WriteReport};
+use crate::{Document, DocumentId, DocumentKind, LogStoreError, WriteReport};
 
 /// Hands writes to the thread.
 pub(super) struct Writer {
@@ -87,6 +87,8 @@ struct Worker {
 struct DayWriter {
     day: Arc<Day>,
     writer: IndexWriter,
+    /// What was added since the last commit, which no reader sees yet.
+    uncommitted: HashSet<DocumentId>,
     is_dirty: bool,
     n_idle: u32,
 }
@@ -146,7 +148,10 @@ impl Worker {
             self.remove_from_other_days(document, number)?;
         }
         let target = self.writer(number)?;
-        target.writer.delete_term(target.day.id_term(document.id));
+        // A deletion costs more memory than a document: it is asked for only where there is one to delete.
+        if !target.uncommitted.insert(document.id) || target.day.has(document.id)? {
+            target.writer.delete_term(target.day.id_term(document.id));
+        }
         target.writer.add_document(target.day.fields().to_tantivy(document)).map_err(storage)?;
         target.is_dirty = true;
         Ok(true)
@@ -159,9 +164,12 @@ impl Worker {
         number: DayNumber,
     ) -> Result<(), LogStoreError> {
         for day in self.days.all() {
-            let may_have = self.writers.get(&day.number()).is_some_and(|writer| writer.is_dirty)
-                || day.has(document.id)?;
-            if day.number() != number && may_have {
+            if day.number() == number {
+                continue;
+            }
+            let is_uncommitted = |writer: &DayWriter| writer.uncommitted.contains(&document.id);
+            let has = self.writers.get(&day.number()).is_some_and(is_uncommitted) || day.has(document.id)?;
+            if has {
                 let other = self.writer(day.number())?;
                 other.writer.delete_term(day.id_term(document.id));
                 other.is_dirty = true;
@@ -174,7 +182,10 @@ impl Worker {
         if !self.writers.contains_key(&number) {
             let day = self.days.day(number)?;
             let writer = day.writer()?;
-            self.writers.insert(number, DayWriter { day, writer, is_dirty: false, n_idle: 0 });
+            self.writers.insert(
+                number,
+                DayWriter { day, writer, uncommitted: HashSet::new(), is_dirty: false, n_idle: 0 },
+            );
         }
         let writer = self.writers.get_mut(&number).expect("it was put there");
         writer.n_idle = 0;
@@ -189,6 +200,8 @@ impl Worker {
         let result = self.writers.values_mut().filter(|writer| writer.is_dirty).try_for_each(|writer| {
             writer.writer.commit().map_err(storage)?;
             writer.is_dirty = false;
+            // Anew, not cleared: a burst's room is not kept.
+            writer.uncommitted = HashSet::new();
             writer.day.reload()
         });
         match &result {
