@@ -90,12 +90,61 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
     fn knows_where_the_api_serves_each_kind() {
         assert_eq!(Kind::Pod.path(), "/api/v1/pods");
         assert_eq!(Kind::HorizontalPodAutoscaler.path(), "/apis/autoscaling/v2/horizontalpodautoscalers");
+    }
+
+    /// `rules` of a role in `docs/rbac.yaml`: group, resource and verb.
+    fn granted(role: &str) -> BTreeSet<(String, String, String)> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rbac.yaml");
+        let text = std::fs::read_to_string(path).expect("docs/rbac.yaml");
+        let documents = text.split("\n---\n").map(|text| serde_saphyr::from_str(text).expect("YAML"));
+        let is_wanted = |document: &Value| {
+            document["kind"] == "ClusterRole" && document["metadata"]["name"].as_str() == Some(role)
+        };
+        let role: Value = documents.into_iter().find(is_wanted).expect("the role");
+        let texts = |rule: &Value, key: &str| {
+            let list = rule[key].as_array().expect("a list").iter();
+            list.map(|text| text.as_str().expect("text").to_owned()).collect::<Vec<_>>()
+        };
+        let mut granted = BTreeSet::new();
+        for rule in role["rules"].as_array().expect("rules") {
+            for group in texts(rule, "apiGroups") {
+                for resource in texts(rule, "resources") {
+                    let verbs = texts(rule, "verbs").into_iter();
+                    granted.extend(verbs.map(|verb| (group.clone(), resource.clone(), verb)));
+                }
+            }
+        }
+        granted
+    }
+
+    #[test]
+    fn the_documented_roles_grant_what_is_read_and_no_more() {
+        let right = |group: &str, resource: &str, verb: &str| (group.into(), resource.into(), verb.into());
+        let mut needed: BTreeSet<_> = Kind::ALL
+            .into_iter()
+            .flat_map(|kind| {
+                let (_, plural, group) = kind.names();
+                let group = group.split_once('/').map_or("", |(group, _)| group);
+                ["list", "watch"].map(|verb| right(group, plural, verb))
+            })
+            .collect();
+        // What kubelets ask the API server about /metrics/* and /stats/*.
+        needed.extend(["nodes/metrics", "nodes/stats"].map(|resource| right("", resource, "get")));
+        assert_eq!(granted("sentinel-mesh"), needed);
+        assert_eq!(granted("sentinel-mesh-logs"), BTreeSet::from([right("", "pods/log", "get")]));
+        let proxy = BTreeSet::from([right("", "nodes/proxy", "get")]);
+        assert_eq!(granted("sentinel-mesh-kubelet-proxy"), proxy);
     }
 
     #[test]
