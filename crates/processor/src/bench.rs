@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sentinel_bus::{Bus, Delivered, TopicPartition};
 use sentinel_metric_store::MetricWriter;
-use sentinel_model::Topic;
+use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Health, Shutdown, ShutdownTrigger};
 
 use crate::config::ProcessorConfig;
@@ -38,13 +38,14 @@ impl Stages {
     pub fn new(bus: &Arc<dyn Bus>, store: Arc<dyn MetricWriter>) -> Self {
         let config = ProcessorConfig::default();
         let (trigger, shutdown) = Shutdown::new();
-        let metrics = Metrics::default();
+        let (metrics, labels) = (Metrics::default(), Arc::new(LabelPool::default()));
         let on = |name, topic| Pipeline {
             name,
             topic,
             bus: Arc::clone(bus),
             health: Health::default().component(name),
             metrics: metrics.clone(),
+            labels: Arc::clone(&labels),
             commit_interval: config.commit_interval,
         };
         let (limits, rules) = (config.window_limits(), Arc::new(Rules::default()));

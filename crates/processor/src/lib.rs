@@ -17,6 +17,8 @@ mod pipelines;
 mod replay;
 mod rules;
 mod service;
+#[cfg(test)]
+mod testing;
 mod watermark;
 mod windows;
 

@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub(crate) dead_letters: Family<Reason, Counter>,
     pub(crate) windows_closed: Family<Resolved, Counter>,
     pub(crate) rollups: Family<Resolved, Counter>,
+    pub(crate) cut_windows: Family<Resolved, Counter>,
     pub(crate) active_series: Family<Partition, Gauge>,
     pub(crate) watermark_lag: Family<Partition, Gauge<f64, std::sync::atomic::AtomicU64>>,
     pub(crate) stored_windows: Counter,
@@ -91,6 +92,11 @@ impl Metrics {
             family("windows_closed"),
             "Windows that were closed",
             metrics.windows_closed.clone(),
+        );
+        registry.register(
+            family("cut_windows"),
+            "Windows left as they were stored, as the bus has lost a part of what they are made of",
+            metrics.cut_windows.clone(),
         );
         registry.register(family("rollups"), "Results of closed windows", metrics.rollups.clone());
         registry.register(family("active_series"), "Series with open windows", metrics.active_series.clone());

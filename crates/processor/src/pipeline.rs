@@ -1,12 +1,15 @@
 //! The one loop: consume → transform → write → commit.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sentinel_bus::{Bus, BusError, Commit, Consumer, Delivered, PollLimit, Polled, Start, TopicPartition};
-use sentinel_model::Topic;
+use sentinel_bus::{
+    Bus, BusError, Commit, Consumer, Delivered, Outgoing, PollLimit, Polled, Start, TopicPartition,
+};
+use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Backoff, Component, Shutdown};
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -21,13 +24,19 @@ pub(crate) trait Stage: Send {
 
     fn revoked(&mut self, at: TopicPartition);
 
+    /// What must be committed before a partition's first record is handled, so that a later owner knows of
+    /// this one even if nothing else is ever committed.
+    fn claim(&self, _: TopicPartition) -> Option<Commit> {
+        None
+    }
+
     /// Transforms and writes; when it returns, the results are durable.
     ///
     /// # Errors
     /// [`Stopped`], when shutdown was requested while a write was being retried: nothing is committed.
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped>;
 
-    /// What may be committed now, for the partitions whose commit has moved.
+    /// What may be committed now.
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)>;
 }
 
@@ -43,6 +52,8 @@ pub(crate) struct Pipeline {
     pub(crate) bus: Arc<dyn Bus>,
     pub(crate) health: Component,
     pub(crate) metrics: Metrics,
+    /// Labels that the pipelines of this process hold in common.
+    pub(crate) labels: Arc<LabelPool>,
     pub(crate) commit_interval: Duration,
 }
 
@@ -102,6 +113,23 @@ impl Pipeline {
         }
     }
 
+    /// Publishes `messages`, if there are any.
+    ///
+    /// # Errors
+    /// [`Stopped`], when shutdown is requested before it was possible.
+    pub(crate) async fn publish(
+        &self,
+        shutdown: &Shutdown,
+        what: &'static str,
+        messages: Vec<Outgoing>,
+    ) -> Result<(), Stopped> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let published = self.retry(shutdown, what, || self.bus.publish(messages.clone())).await;
+        published.map(|_| ()).ok_or(Stopped)
+    }
+
     async fn consume(
         &self,
         mut consumer: Box<dyn Consumer>,
@@ -109,22 +137,28 @@ impl Pipeline {
         shutdown: &Shutdown,
     ) -> Result<(), BusError> {
         let mut commit_at = Instant::now() + self.commit_interval;
+        let mut committed = BTreeMap::new();
         loop {
             let polled = match shutdown.guard(consumer.poll(POLL)).await {
                 Some(polled) => polled?,
-                None => return self.commit(&mut *consumer, stage).await,
+                None => return self.commit(&mut *consumer, stage.commits(), &mut committed).await,
             };
             match polled {
                 Polled::Assigned(partitions) => {
-                    for (at, commit) in &partitions {
+                    let mut claims = Vec::new();
+                    for (at, commit) in partitions {
                         debug!(pipeline = self.name, partition = at.partition, ?commit, "assigned");
-                        stage.assigned(*at, commit.as_ref());
+                        stage.assigned(at, commit.as_ref());
+                        claims.extend(stage.claim(at).map(|claim| (at, claim)));
+                        committed.extend(commit.map(|commit| (at, commit)));
                     }
+                    self.commit(&mut *consumer, claims, &mut committed).await?;
                 }
                 Polled::Revoked(partitions) => {
                     for at in partitions {
                         debug!(pipeline = self.name, partition = at.partition, "revoked");
                         stage.revoked(at);
+                        committed.remove(&at);
                     }
                 }
                 Polled::Records(records) => {
@@ -135,24 +169,34 @@ impl Pipeline {
                 Polled::Idle => {}
             }
             if Instant::now() >= commit_at {
-                self.commit(&mut *consumer, stage).await?;
+                self.commit(&mut *consumer, stage.commits(), &mut committed).await?;
                 commit_at = Instant::now() + self.commit_interval;
             }
         }
     }
 
-    /// A partition that has just gone to another consumer is no error: that one replays.
-    async fn commit(&self, consumer: &mut dyn Consumer, stage: &mut impl Stage) -> Result<(), BusError> {
-        let commits = stage.commits();
+    /// Commits what has moved since the last time. A partition that has just gone to another consumer is no
+    /// error: that one replays.
+    async fn commit(
+        &self,
+        consumer: &mut dyn Consumer,
+        mut commits: Vec<(TopicPartition, Commit)>,
+        committed: &mut BTreeMap<TopicPartition, Commit>,
+    ) -> Result<(), BusError> {
+        commits.retain(|(at, commit)| committed.get(at) != Some(commit));
         if commits.is_empty() {
             return Ok(());
         }
         match consumer.commit(&commits).await {
+            Ok(()) => {
+                committed.extend(commits);
+                Ok(())
+            }
             Err(BusError::NotOwner { at }) => {
                 debug!(pipeline = self.name, partition = at.partition, "the partition has moved on");
                 Ok(())
             }
-            result => result,
+            Err(error) => Err(error),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Enrichment and routing by rules of the configuration: a pure function of a series.
 
-use sentinel_model::{Resolution, Selector, SelectorError, Series};
+use std::sync::Arc;
+
+use sentinel_model::{LabelPool, Resolution, Selector, SelectorError, Series};
 
 use crate::config::RuleConfig;
 
@@ -8,6 +10,8 @@ use crate::config::RuleConfig;
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     rules: Vec<(Selector, Action)>,
+    /// Where labels are held that rules have changed.
+    labels: Arc<LabelPool>,
 }
 
 #[derive(Debug)]
@@ -69,7 +73,12 @@ impl Rules {
             };
             rules.push((selector, action));
         }
-        Ok(Self { rules })
+        Ok(Self { rules, labels: Arc::default() })
+    }
+
+    /// Holds changed labels in common with whoever else uses the pool.
+    pub(crate) fn sharing(self, labels: Arc<LabelPool>) -> Self {
+        Self { labels, ..self }
     }
 
     pub(crate) fn apply(&self, mut series: Series) -> Verdict {
@@ -80,7 +89,9 @@ impl Rules {
             }
             match action {
                 Action::Drop => return Verdict::Dropped,
-                Action::SetLabels(labels) => series.labels = series.labels.with(labels),
+                Action::SetLabels(labels) => {
+                    series.labels = self.labels.share(series.labels.with(labels));
+                }
                 Action::Store(chosen) => routes = *chosen,
             }
         }

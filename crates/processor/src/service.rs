@@ -6,7 +6,7 @@ use futures::future::join_all;
 use sentinel_bus::Bus;
 use sentinel_log_store::{DocumentKind, LogWriter};
 use sentinel_metric_store::MetricWriter;
-use sentinel_model::Topic;
+use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
 
 use crate::config::ProcessorConfig;
@@ -24,6 +24,7 @@ pub struct Processor {
     rules: Arc<Rules>,
     handles: ProcessorHandles,
     metrics: Metrics,
+    labels: Arc<LabelPool>,
 }
 
 /// What the processor reads from and writes to.
@@ -53,8 +54,9 @@ impl Processor {
         if config.workers == 0 {
             return Err(BuildError::NoWorkers);
         }
-        let rules = Arc::new(Rules::new(&config.rules)?);
-        Ok(Self { config, rules, handles, metrics: Metrics::register(registry) })
+        let labels = Arc::new(LabelPool::default());
+        let rules = Arc::new(Rules::new(&config.rules)?.sharing(Arc::clone(&labels)));
+        Ok(Self { config, rules, handles, metrics: Metrics::register(registry), labels })
     }
 
     fn pipeline(&self, name: &'static str, topic: Topic) -> Pipeline {
@@ -64,6 +66,7 @@ impl Processor {
             bus: Arc::clone(&self.handles.bus),
             health: self.handles.health.component(format!("processor/{name}")),
             metrics: self.metrics.clone(),
+            labels: Arc::clone(&self.labels),
             commit_interval: self.config.commit_interval,
         }
     }

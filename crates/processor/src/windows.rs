@@ -43,7 +43,12 @@ pub(crate) struct Windows {
     /// … and windows that end at or before this were published before it.
     published_until: Timestamp,
     touched: Vec<(u32, Timestamp)>,
+    /// `touched` is looked through when it grows beyond this.
+    prune_touched_at: usize,
 }
+
+/// What `touched` may hold without a look at it; catching up it would hold every sample of a poll.
+const MIN_TOUCHED: usize = 65_536;
 
 /// One stream's numbering of its series: `slots[SeriesRef]` is a place in the table.
 #[derive(Default)]
@@ -91,6 +96,7 @@ impl Windows {
             replayed_until: checkpoint.position,
             published_until: checkpoint.published_until,
             touched: Vec::new(),
+            prune_touched_at: MIN_TOUCHED,
         }
     }
 
@@ -144,31 +150,39 @@ impl Windows {
             outcome.late.clear();
             outcome.future.clear();
         }
+        if self.touched.len() > self.prune_touched_at {
+            self.prune_touched();
+        }
         outcome
     }
 
     /// Windows of 10 s that messages have touched since the last call and that are still open, as they
     /// stand now.
     pub(crate) fn provisional(&mut self) -> Vec<Closed> {
-        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN).max(self.published_until);
+        self.prune_touched();
         let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
         let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
         for (slot, start) in touched.drain(..) {
-            if start < frontier {
-                continue;
-            }
             if let Some(rollup) = self.rollup(slot, Window { resolution: Resolution::TenSeconds, start }) {
                 windows.entry(start).or_default().push(rollup);
             }
         }
+        touched.shrink_to(MIN_TOUCHED);
         self.touched = touched;
         let of = |(start, rollups)| Closed {
             window: Window { resolution: Resolution::TenSeconds, start },
             rollups,
         };
         windows.into_iter().map(of).collect()
+    }
+
+    /// Leaves each open window of a series once in `touched`.
+    fn prune_touched(&mut self) {
+        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN).max(self.published_until);
+        self.touched.retain(|(_, start)| *start >= frontier);
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        self.prune_touched_at = MIN_TOUCHED.max(2 * self.touched.len());
     }
 
     /// What to commit: the smallest offset that a replay needs, and what it must know there.
@@ -190,6 +204,7 @@ impl Windows {
             watermark: watermark.clone(),
             position: self.position.max(self.replayed_until),
             published_until: frontier.max(self.published_until),
+            epoch: 0,
         };
         Some(((*offset).min(needed), checkpoint))
     }

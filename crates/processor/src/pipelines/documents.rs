@@ -1,5 +1,6 @@
 //! Log lines and events → the log store.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,13 +14,17 @@ use crate::dead_letters;
 use crate::metrics::Kind;
 use crate::pipeline::{Pipeline, Stage, Stopped};
 
+/// Documents that are decoded at a time, so that a poll after a pause does not take all memory.
+const MAX_DOCUMENTS: usize = 8_192;
+
 /// One topic's way into the log store.
 pub(crate) struct DocumentsStage {
     pipeline: Pipeline,
     kind: DocumentKind,
     writer: Arc<dyn LogWriter>,
     shutdown: Shutdown,
-    positions: std::collections::BTreeMap<u32, u64>,
+    /// Next offsets of what was handled since the last commit.
+    positions: BTreeMap<u32, u64>,
 }
 
 impl DocumentsStage {
@@ -29,7 +34,7 @@ impl DocumentsStage {
         writer: Arc<dyn LogWriter>,
         shutdown: Shutdown,
     ) -> Self {
-        Self { pipeline, kind, writer, shutdown, positions: std::collections::BTreeMap::new() }
+        Self { pipeline, kind, writer, shutdown, positions: BTreeMap::new() }
     }
 
     fn documents(&self, record: &Delivered) -> Result<Vec<Document>, WireError> {
@@ -39,6 +44,18 @@ impl DocumentsStage {
             }
             DocumentKind::Event => EventBatch::decode(&record.record.value).map(of_events),
         }
+    }
+
+    async fn write(&self, documents: Vec<Document>) -> Result<(), Stopped> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let write = || self.writer.write(documents.clone());
+        let report = self.pipeline.retry(&self.shutdown, "write to the log store", write).await;
+        let kind = Kind { kind: if self.kind == DocumentKind::Log { "log" } else { "event" } };
+        let n_written = report.ok_or(Stopped)?.n_written as u64;
+        self.pipeline.metrics.stored_documents.get_or_create(&kind).inc_by(n_written);
+        Ok(())
     }
 
     const fn topic(&self) -> Topic {
@@ -72,24 +89,12 @@ impl Stage for DocumentsStage {
                     &self.pipeline.metrics,
                 )),
             }
+            if documents.len() >= MAX_DOCUMENTS {
+                self.write(std::mem::take(&mut documents)).await?;
+            }
         }
-        if !documents.is_empty() {
-            let writer = &self.writer;
-            let report = self
-                .pipeline
-                .retry(&self.shutdown, "write to the log store", || writer.write(documents.clone()))
-                .await
-                .ok_or(Stopped)?;
-            let kind = Kind { kind: if self.kind == DocumentKind::Log { "log" } else { "event" } };
-            self.pipeline.metrics.stored_documents.get_or_create(&kind).inc_by(report.n_written as u64);
-        }
-        if !letters.is_empty() {
-            let bus = &self.pipeline.bus;
-            self.pipeline
-                .retry(&self.shutdown, "publish dead letters", || bus.publish(letters.clone()))
-                .await
-                .ok_or(Stopped)?;
-        }
+        self.write(documents).await?;
+        self.pipeline.publish(&self.shutdown, "publish dead letters", letters).await?;
         for record in &records {
             self.positions.insert(record.position.at.partition, record.position.offset + 1);
         }

@@ -23,8 +23,11 @@ pub(crate) const KEY_HEADER: &str = "key";
 pub(crate) struct Outbox {
     outlets: Vec<Outlet>,
     /// For each place in the input's series table: index of the outlet and number there.
-    places: Vec<Option<(usize, SeriesRef)>>,
+    places: Vec<(u32, SeriesRef)>,
 }
+
+/// In `Outbox::places`: no outlet yet.
+const NO_OUTLET: u32 = u32::MAX;
 
 struct Outlet {
     partition: u32,
@@ -34,14 +37,8 @@ struct Outlet {
 }
 
 impl Outbox {
-    /// `name` tells the producer, such as `p3`; `epoch` grows with each start. Results go to
-    /// `partitions`: all of the topic's, or the input's own where the input was spread by entity before.
-    pub(crate) fn new(
-        name: &str,
-        epoch: u64,
-        partitions: std::ops::Range<u32>,
-        resolutions: &[Resolution],
-    ) -> Self {
+    /// `name` tells the producer, such as `p3`; `epoch` grows with each start.
+    pub(crate) fn new(name: &str, epoch: u64, n_partitions: u32, resolutions: &[Resolution]) -> Self {
         let encoder = |partition: u32, what: &str| {
             RollupEncoder::new(
                 Arc::from(format!("{name}/{partition}/{what}")),
@@ -49,7 +46,7 @@ impl Outbox {
                 EncoderConfig::default(),
             )
         };
-        let outlets = partitions
+        let outlets = (0..n_partitions)
             .map(|partition| Outlet {
                 partition,
                 series: Vec::new(),
@@ -95,13 +92,8 @@ impl Outbox {
     /// The input's table was renumbered: everything is defined anew.
     pub(crate) fn renumber(&mut self) {
         self.places.clear();
-        self.outlets.iter_mut().for_each(|outlet| outlet.series.clear());
-        self.force_keys();
-    }
-
-    /// The next message of every encoder can be read by itself.
-    pub(crate) fn force_keys(&mut self) {
         for outlet in &mut self.outlets {
+            outlet.series.clear();
             outlet.live.force_key();
             outlet.finals.iter_mut().for_each(|(_, encoder)| encoder.force_key());
         }
@@ -110,17 +102,18 @@ impl Outbox {
     fn place(&mut self, slot: SeriesRef, all: &[Series]) -> (usize, SeriesRef) {
         let index = slot.0 as usize;
         if self.places.len() <= index {
-            self.places.resize(index + 1, None);
+            self.places.resize(all.len().max(index + 1), (NO_OUTLET, SeriesRef(0)));
         }
-        if let Some(place) = self.places[index] {
-            return place;
+        let (outlet, series) = self.places[index];
+        if outlet != NO_OUTLET {
+            return (outlet as usize, series);
         }
-        let outlet = partition_of(&all[index].labels, self.outlets.len() as u32) as usize;
-        let series = &mut self.outlets[outlet].series;
-        let place = (outlet, SeriesRef(series.len() as u32));
-        series.push(all[index].clone());
-        self.places[index] = Some(place);
-        place
+        let outlet = partition_of(&all[index].labels, self.outlets.len() as u32);
+        let defined = &mut self.outlets[outlet as usize].series;
+        let series = SeriesRef(defined.len() as u32);
+        defined.push(all[index].clone());
+        self.places[index] = (outlet, series);
+        (outlet as usize, series)
     }
 }
 
@@ -128,13 +121,18 @@ impl Outlet {
     fn close(&mut self, window: Window, rollups: &[Rollup]) -> Option<Outgoing> {
         let (_, encoder) = self.finals.iter_mut().find(|(resolution, _)| *resolution == window.resolution)?;
         let frame = encoder.encode(window, true, &self.series, rollups);
-        Some(message(Topic::Rollups, self.partition, window, frame))
+        Some(final_message(self.partition, window, frame))
     }
 
     fn show(&mut self, window: Window, rollups: &[Rollup]) -> Outgoing {
         let frame = self.live.encode(window, false, &self.series, rollups);
         message(Topic::Live, self.partition, window, frame)
     }
+}
+
+/// A closed window, for one partition of the rollups.
+pub(crate) fn final_message(partition: u32, window: Window, frame: EncodedFrame) -> Outgoing {
+    message(Topic::Rollups, partition, window, frame)
 }
 
 fn message(topic: Topic, partition: u32, window: Window, frame: EncodedFrame) -> Outgoing {
@@ -201,7 +199,7 @@ mod tests {
 
     #[test]
     fn each_partition_hears_of_a_final_window_and_only_touched_ones_of_a_provisional_one() {
-        let mut outbox = Outbox::new("p0", 1, 0..4, &[Resolution::TenSeconds]);
+        let mut outbox = Outbox::new("p0", 1, 4, &[Resolution::TenSeconds]);
         let all = [Series { labels: labels(&[("node", "a")]), kind: MetricKind::Gauge }];
         let window =
             Window { resolution: Resolution::TenSeconds, start: sentinel_model::Timestamp::from_secs(10) };

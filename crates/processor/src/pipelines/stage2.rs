@@ -1,26 +1,39 @@
-//! Windows of 1 min → windows of 5 min and 1 h, each stream by itself: a wider window closes when its
-//! last minute has come, which the stream's own messages tell.
+//! Windows of 1 min → windows of 5 min and 1 h, each stream by itself: a wider window closes when its last
+//! minute has come, which the stream's own messages tell.
+//!
+//! A restart reads again from the start of the oldest open hour. Windows that were published are not published
+//! again; and where the bus has lost minutes of a window that may have been published, neither is what is left
+//! of it, so that a part never takes the place of the whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use async_trait::async_trait;
 use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
-use sentinel_model::{
-    Aggregate, Resolution, Rollup, RollupBatch, Series, SeriesId, SeriesRef, Summary, Timestamp, Topic,
-    Window,
-};
-use sentinel_runtime::{Shutdown, clock};
+use sentinel_model::{LabelPool, Resolution, Timestamp, Topic};
+use sentinel_runtime::Shutdown;
+use tracing::warn;
 
-use super::metric_store::RollupStreams;
-use super::outbox::{Outbox, RESOLUTION_HEADER};
-use crate::aggregate::{merge, to_summary};
+use super::epoch;
+use super::outbox::RESOLUTION_HEADER;
+use super::rollup_streams::RollupStreams;
 use crate::dead_letters;
 use crate::metrics::{Metrics, Resolved};
 use crate::pipeline::{Pipeline, Stage, Stopped};
-use crate::rules::Routes;
-use crate::windows::Closed;
+
+mod merged;
+mod note;
+mod open;
+
+use merged::Merged;
+use note::Note;
+
+/// Results of one poll are published as soon as they are so many bytes.
+const MAX_OUTGOING_BYTES: usize = 1 << 20;
+
+/// A stream that was silent while the others went on for so long no longer holds the commit: the bus loses
+/// its messages anyway.
+const SILENT_MS: i64 = Resolution::OneHour.as_millis();
 
 pub(crate) struct Stage2 {
     pipeline: Pipeline,
@@ -28,110 +41,150 @@ pub(crate) struct Stage2 {
     shutdown: Shutdown,
 }
 
+/// Everything about one partition of rollups.
 struct PartitionState {
     streams: RollupStreams,
     merged: BTreeMap<Arc<str>, Merged>,
-    /// Minutes before this belong to windows that were published before the restart.
-    horizon: Timestamp,
-    /// Messages below this were handled before the restart. Until they have been read again, not every
-    /// stream has been seen, so that there is no horizon to commit.
-    replayed_until: u64,
+    /// The latest end of a minute, of any stream, when a stream was last heard.
+    heard: BTreeMap<Arc<str>, Timestamp>,
+    newest: Timestamp,
+    /// Where the last owner of the partition had come, and what it committed.
+    resumed: Note,
+    committed: Commit,
+    beginning: Option<Beginning>,
     partition: u32,
+    /// Of the streams that are published.
     epoch: u64,
 }
 
-/// Open windows of one stream.
-struct Merged {
-    /// End of the last minute that was merged.
-    until: Timestamp,
-    series: Vec<Series>,
-    places: AHashMap<SeriesId, u32>,
-    wide: [Wide; 2],
-    outbox: Outbox,
+/// Where reading began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// At the committed offset.
+    Whole,
+    /// Behind it: the bus has lost what lay between. Messages below `end` had been there before this owner, so
+    /// that the last one may have handled them.
+    Cut { end: u64 },
 }
-
-/// The open window of one width: a summary for each place.
-struct Wide {
-    resolution: Resolution,
-    start: Timestamp,
-    summaries: Vec<Option<Box<Summary>>>,
-}
-
-const WIDTHS: [Resolution; 2] = [Resolution::FiveMinutes, Resolution::OneHour];
 
 impl Stage2 {
     pub(crate) fn new(pipeline: Pipeline, shutdown: Shutdown) -> Self {
         Self { pipeline, partitions: BTreeMap::new(), shutdown }
+    }
+
+    /// Notes where reading a partition began.
+    async fn begin(&mut self, record: &Delivered) -> Result<(), Stopped> {
+        let at = record.position.at;
+        let Some(state) = self.partitions.get_mut(&at.partition).filter(|state| state.beginning.is_none())
+        else {
+            return Ok(());
+        };
+        let (wanted, found) = (state.committed.offset, record.position.offset);
+        state.beginning = Some(if found <= wanted {
+            Beginning::Whole
+        } else {
+            let bus = &self.pipeline.bus;
+            let ask = || bus.offsets(at);
+            let offsets = self.pipeline.retry(&self.shutdown, "ask for the end of the log", ask).await;
+            warn!(
+                partition = at.partition,
+                wanted,
+                found,
+                "the bus has lost rollups that were still needed, open windows stay as they are"
+            );
+            Beginning::Cut { end: offsets.ok_or(Stopped)?.next }
+        });
+        Ok(())
     }
 }
 
 #[async_trait]
 impl Stage for Stage2 {
     fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>) {
-        let (horizon, replayed_until) =
-            commit.and_then(|commit| from_metadata(&commit.metadata)).unwrap_or((Timestamp::MIN, 0));
-        let state = PartitionState {
-            streams: RollupStreams::new(0),
-            merged: BTreeMap::new(),
-            horizon,
-            replayed_until,
-            partition: at.partition,
-            epoch: clock::now_millis().unsigned_abs(),
-        };
-        self.partitions.insert(at.partition, state);
+        let committed = commit.cloned().unwrap_or_default();
+        let resumed = commit.map_or(Ok(Note::default()), |commit| Note::from_metadata(&commit.metadata));
+        let resumed = resumed.unwrap_or_else(|error| {
+            warn!(partition = at.partition, %error, "cannot resume exactly, the open hour may be cut");
+            Note::default()
+        });
+        let labels = Arc::clone(&self.pipeline.labels);
+        self.partitions.insert(at.partition, PartitionState::new(at.partition, resumed, committed, labels));
     }
 
     fn revoked(&mut self, at: TopicPartition) {
         self.partitions.remove(&at.partition);
     }
 
+    fn claim(&self, at: TopicPartition) -> Option<Commit> {
+        let state = self.partitions.get(&at.partition)?;
+        let note = Note { epoch: state.epoch, ..state.resumed.clone() };
+        Some(Commit { offset: state.committed.offset, metadata: note.to_metadata() })
+    }
+
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
-        let mut outgoing = Vec::new();
+        let (mut outgoing, mut n_bytes) = (Vec::new(), 0);
         for record in &records {
-            if let Some(state) = self.partitions.get_mut(&record.position.at.partition) {
-                state.apply(record, &self.pipeline.metrics, &mut outgoing);
+            self.begin(record).await?;
+            let Some(state) = self.partitions.get_mut(&record.position.at.partition) else { continue };
+            let n_before = outgoing.len();
+            state.apply(record, &self.pipeline.metrics, &mut outgoing);
+            n_bytes += outgoing[n_before..].iter().map(|message| message.record.value.len()).sum::<usize>();
+            if n_bytes >= MAX_OUTGOING_BYTES {
+                n_bytes = 0;
+                let full = std::mem::take(&mut outgoing);
+                self.pipeline.publish(&self.shutdown, "publish windows", full).await?;
             }
         }
-        if outgoing.is_empty() {
-            return Ok(());
-        }
-        let bus = &self.pipeline.bus;
-        let published =
-            self.pipeline.retry(&self.shutdown, "publish windows", || bus.publish(outgoing.clone())).await;
-        published.map(|_| ()).ok_or(Stopped)
+        self.pipeline.publish(&self.shutdown, "publish windows", outgoing).await
     }
 
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
         let commit = |(partition, state): (&u32, &mut PartitionState)| {
             let at = TopicPartition { topic: Topic::Rollups, partition: *partition };
-            let position = state.streams.position();
-            if position < state.replayed_until {
-                return None;
-            }
-            let horizon = state.open_from();
-            let offset = state.streams.needed(horizon)?;
-            Some((at, Commit { offset, metadata: format!("{} {position}", horizon.as_millis()) }))
+            Some((at, state.commit()?))
         };
         self.partitions.iter_mut().filter_map(commit).collect()
     }
 }
 
-/// Horizon and position, as `commits` writes them.
-fn from_metadata(metadata: &str) -> Option<(Timestamp, u64)> {
-    let (horizon, position) = metadata.split_once(' ')?;
-    Some((Timestamp::from_millis(horizon.parse().ok()?), position.parse().ok()?))
-}
-
 impl PartitionState {
-    /// Start of the oldest open hour.
-    fn open_from(&self) -> Timestamp {
-        let hour = Resolution::OneHour.as_millis();
-        self.merged
-            .values()
-            .map(|merged| merged.until.floor(hour))
-            .min()
-            .unwrap_or(self.horizon)
-            .max(self.horizon)
+    fn new(partition: u32, resumed: Note, committed: Commit, labels: Arc<LabelPool>) -> Self {
+        let epoch = epoch::after(resumed.epoch);
+        Self {
+            streams: RollupStreams::new(0, labels),
+            merged: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            newest: Timestamp::MIN,
+            resumed,
+            committed,
+            beginning: None,
+            partition,
+            epoch,
+        }
+    }
+
+    /// `None` until everything that the last owner had handled was read again: before that, not every stream
+    /// has been heard, so that it is not known what is needed of them.
+    fn commit(&mut self) -> Option<Commit> {
+        if self.streams.position() < self.resumed.position {
+            return None;
+        }
+        let silent_before = self.newest.saturating_sub_millis(SILENT_MS);
+        let heard = &self.heard;
+        self.streams.forget(|stream| heard.get(stream).is_some_and(|heard| *heard < silent_before));
+        let note = self.note();
+        let offset = self.streams.needed(|stream| note.needed_from(stream))?;
+        Some(Commit { offset: offset.max(self.committed.offset), metadata: note.to_metadata() })
+    }
+
+    /// What the next owner must know.
+    fn note(&self) -> Note {
+        let mut note = Note { epoch: self.epoch, position: self.streams.position(), ..self.resumed.clone() };
+        for (stream, merged) in &self.merged {
+            let until = note.published_until(stream).max(merged.until());
+            note.streams.insert(Arc::clone(stream), until);
+        }
+        note
     }
 
     fn apply(&mut self, record: &Delivered, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
@@ -144,111 +197,47 @@ impl PartitionState {
             self.streams.skip(record.position.offset);
             return;
         }
-        let batch = match self.streams.decode(record) {
-            Ok(Some(batch)) if batch.window.start >= self.horizon => batch,
-            Ok(_) => return,
+        let minute = match self.streams.decode(record) {
+            Ok(Some(minute)) => minute,
+            Ok(None) => return,
             Err(error) => {
                 outgoing.push(dead_letters::of_record(record, error.reason(), error.to_string(), metrics));
                 return;
             }
         };
+        self.newest = self.newest.max(minute.window.end());
+        self.heard.insert(Arc::clone(&minute.stream), self.newest);
+        if minute.window.start < self.resumed.needed_from(&minute.stream) {
+            return;
+        }
         let (partition, epoch) = (self.partition, self.epoch);
+        let may_be_published = self.may_be_published(record.position.offset);
         let merged = self
             .merged
-            .entry(Arc::clone(&batch.stream))
-            .or_insert_with(|| Merged::new(&batch.stream, epoch, partition));
-        merged.apply(&batch, &self.streams, metrics, outgoing);
-    }
-}
-
-impl Merged {
-    fn new(stream: &str, epoch: u64, partition: u32) -> Self {
-        let wide = WIDTHS.map(|resolution| Wide { resolution, start: Timestamp::MIN, summaries: Vec::new() });
-        let outbox = Outbox::new(&format!("{stream}/wide"), epoch, partition..partition + 1, &WIDTHS);
-        Self { until: Timestamp::MIN, series: Vec::new(), places: AHashMap::new(), wide, outbox }
-    }
-
-    fn apply(
-        &mut self,
-        batch: &RollupBatch,
-        streams: &RollupStreams,
-        metrics: &Metrics,
-        outgoing: &mut Vec<Outgoing>,
-    ) {
-        if batch.window.start < self.until {
-            return; // Published twice around a restart: the same bits again.
-        }
-        self.close(batch.window.start, metrics, outgoing);
-        for wide in &mut self.wide {
-            wide.start = batch.window.start.floor(wide.resolution.as_millis());
-        }
-        for rollup in &batch.rollups {
-            if let Some((id, series)) = streams.series(&batch.stream, rollup.series.0) {
-                self.merge(*id, series, &rollup.aggregate);
-            }
-        }
-        self.until = batch.window.end();
-        self.close(self.until, metrics, outgoing);
-    }
-
-    fn merge(&mut self, id: SeriesId, series: &Series, aggregate: &Aggregate) {
-        let place = *self.places.entry(id).or_insert_with(|| {
-            self.series.push(series.clone());
-            self.series.len() as u32 - 1
-        });
-        for wide in &mut self.wide {
-            if wide.summaries.len() <= place as usize {
-                wide.summaries.resize(place as usize + 1, None);
-            }
-            match &mut wide.summaries[place as usize] {
-                Some(summary) => merge(summary, aggregate, series.kind),
-                empty => *empty = Some(Box::new(to_summary(aggregate))),
-            }
-        }
-    }
-
-    /// Publishes the windows that end at or before `until`; after an hour's end, series that had no
-    /// sample in it are forgotten.
-    fn close(&mut self, until: Timestamp, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
-        for index in 0..self.wide.len() {
-            let wide = &mut self.wide[index];
-            let window = Window { resolution: wide.resolution, start: wide.start };
-            if wide.start == Timestamp::MIN || window.end() > until {
+            .entry(Arc::clone(&minute.stream))
+            .or_insert_with(|| Merged::new(&minute.stream, epoch, partition));
+        let all = self.streams.series(&minute.stream);
+        for closed in merged.apply(&minute, all) {
+            let resolution = Resolved { resolution: closed.window.resolution.as_str() };
+            if closed.window.end() <= self.resumed.published_until(&minute.stream) {
                 continue;
             }
-            let rollups = wide.take();
-            wide.start = Timestamp::MIN;
-            let n_used = rollups.len();
-            let resolution = Resolved { resolution: wide.resolution.as_str() };
-            metrics.windows_closed.get_or_create(&resolution).inc();
-            metrics.rollups.get_or_create(&resolution).inc_by(rollups.len() as u64);
-            // Wide windows are rare: a reader must not have to go back hours for the key frame.
-            self.outbox.force_keys();
-            outgoing.extend(self.outbox.close(Closed { window, rollups }, &self.series, |_| Routes::ALL));
-            if window.resolution == Resolution::OneHour && n_used * 2 < self.series.len() {
-                self.forget();
+            if !merged.is_whole(closed.window) && may_be_published {
+                metrics.cut_windows.get_or_create(&resolution).inc();
+                continue;
             }
+            metrics.windows_closed.get_or_create(&resolution).inc();
+            metrics.rollups.get_or_create(&resolution).inc_by(closed.n_rollups as u64);
+            outgoing.push(closed.message);
         }
     }
 
-    fn forget(&mut self) {
-        self.series.clear();
-        self.places.clear();
-        self.wide.iter_mut().for_each(|wide| wide.summaries.clear());
-        self.outbox.renumber();
+    /// Whether an owner before this one may have published the windows that the message at `offset` closes,
+    /// from minutes that are no longer there.
+    fn may_be_published(&self, offset: u64) -> bool {
+        matches!(self.beginning, Some(Beginning::Cut { end }) if offset < end)
     }
 }
 
-impl Wide {
-    fn take(&mut self) -> Vec<Rollup> {
-        let taken = |(place, summary): (usize, &mut Option<Box<Summary>>)| {
-            let summary = summary.take()?;
-            let aggregate = match &*summary {
-                only if only.count == 1 && only.increase.is_none() => Aggregate::Single(only.last),
-                _ => Aggregate::Summary(summary),
-            };
-            Some(Rollup { series: SeriesRef(place as u32), aggregate })
-        };
-        self.summaries.iter_mut().enumerate().filter_map(taken).collect()
-    }
-}
+#[cfg(test)]
+mod tests;

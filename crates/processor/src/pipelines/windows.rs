@@ -11,6 +11,7 @@ use sentinel_proto::{DecodeError, MetricDecoder};
 use sentinel_runtime::{Shutdown, clock};
 use tracing::warn;
 
+use super::epoch;
 use super::outbox::Outbox;
 use crate::aggregate::Sample;
 use crate::dead_letters;
@@ -18,6 +19,9 @@ use crate::metrics::{Metrics, Partition, Resolved};
 use crate::pipeline::{Pipeline, Stage, Stopped};
 use crate::rules::Rules;
 use crate::windows::{Checkpoint, Closed, Outcome, WindowLimits, Windows};
+
+/// Results of one poll are published as soon as they are so many bytes.
+const MAX_OUTGOING_BYTES: usize = 1 << 20;
 
 pub(crate) struct WindowsStage {
     pipeline: Pipeline,
@@ -32,7 +36,9 @@ struct PartitionState {
     windows: Windows,
     outbox: Outbox,
     losses: Losses,
-    committed: Option<Commit>,
+    /// Of the streams that are published.
+    epoch: u64,
+    claim: Commit,
 }
 
 /// Frames that were lost, each counted once.
@@ -76,20 +82,19 @@ impl Stage for WindowsStage {
                 None
             }
         });
-        let epoch = clock::now_millis().unsigned_abs();
+        let epoch = epoch::after(checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch));
+        let claim = Checkpoint { epoch, ..checkpoint.clone().unwrap_or_default() };
+        let claim =
+            Commit { offset: commit.map_or(0, |commit| commit.offset), metadata: claim.to_metadata() };
         let n_partitions = self.pipeline.bus.n_partitions(Topic::Rollups);
-        let name = format!("p{}", at.partition);
+        let resolutions = [Resolution::TenSeconds, Resolution::OneMinute];
         let state = PartitionState {
-            decoder: MetricDecoder::new(),
+            decoder: MetricDecoder::sharing(Arc::clone(&self.pipeline.labels)),
             windows: Windows::new(self.limits, checkpoint),
             losses: Losses::default(),
-            outbox: Outbox::new(
-                &name,
-                epoch,
-                0..n_partitions,
-                &[Resolution::TenSeconds, Resolution::OneMinute],
-            ),
-            committed: commit.cloned(),
+            outbox: Outbox::new(&format!("p{}", at.partition), epoch, n_partitions, &resolutions),
+            epoch,
+            claim,
         };
         self.partitions.insert(at.partition, state);
     }
@@ -100,41 +105,43 @@ impl Stage for WindowsStage {
         self.pipeline.metrics.watermark_lag.remove(&Partition { partition: at.partition });
     }
 
+    fn claim(&self, at: TopicPartition) -> Option<Commit> {
+        self.partitions.get(&at.partition).map(|state| state.claim.clone())
+    }
+
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
         let metrics = &self.pipeline.metrics;
-        let mut outgoing = Vec::new();
+        let (mut outgoing, mut n_bytes) = (Vec::new(), 0);
         for record in &records {
-            if let Some(state) = self.partitions.get_mut(&record.position.at.partition) {
-                state.apply(record, &self.rules, metrics, &mut outgoing);
+            let Some(state) = self.partitions.get_mut(&record.position.at.partition) else { continue };
+            let n_before = outgoing.len();
+            state.apply(record, &self.rules, metrics, &mut outgoing);
+            n_bytes += outgoing[n_before..].iter().map(|message| message.record.value.len()).sum::<usize>();
+            if n_bytes >= MAX_OUTGOING_BYTES {
+                n_bytes = 0;
+                let full = std::mem::take(&mut outgoing);
+                self.pipeline.publish(&self.shutdown, "publish windows", full).await?;
             }
         }
         for (partition, state) in &mut self.partitions {
             state.publish_provisional(&mut outgoing);
             if state.windows.compact() {
                 state.outbox.renumber();
+                self.pipeline.labels.sweep();
             }
             state.report(*partition, metrics);
         }
-        if outgoing.is_empty() {
-            return Ok(());
-        }
-        let bus = &self.pipeline.bus;
-        let published =
-            self.pipeline.retry(&self.shutdown, "publish windows", || bus.publish(outgoing.clone())).await;
-        published.map(|_| ()).ok_or(Stopped)
+        self.pipeline.publish(&self.shutdown, "publish windows", outgoing).await
     }
 
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
-        let mut commits = Vec::new();
-        for (partition, state) in &mut self.partitions {
-            let Some((offset, checkpoint)) = state.windows.checkpoint() else { continue };
-            let commit = Commit { offset, metadata: checkpoint.to_metadata() };
-            if state.committed.as_ref() != Some(&commit) {
-                state.committed = Some(commit.clone());
-                commits.push((TopicPartition { topic: Topic::Metrics, partition: *partition }, commit));
-            }
-        }
-        commits
+        let commit = |(partition, state): (&u32, &mut PartitionState)| {
+            let (offset, checkpoint) = state.windows.checkpoint()?;
+            let checkpoint = Checkpoint { epoch: state.epoch, ..checkpoint };
+            let at = TopicPartition { topic: Topic::Metrics, partition: *partition };
+            Some((at, Commit { offset, metadata: checkpoint.to_metadata() }))
+        };
+        self.partitions.iter_mut().filter_map(commit).collect()
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) struct Checkpoint {
     pub(crate) position: u64,
     /// Windows that end at or before this had been published.
     pub(crate) published_until: Timestamp,
+    /// Of the streams that the results were published in; a later owner's is larger. The windows themselves
+    /// know of none.
+    pub(crate) epoch: u64,
 }
 
 /// Short names: metadata has 4 KiB, a collector takes some 36 bytes.
@@ -24,6 +27,8 @@ struct Text {
     u: i64,
     f: Option<i64>,
     c: Vec<(u64, i64)>,
+    #[serde(default)]
+    e: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +41,7 @@ pub(crate) enum CheckpointError {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { watermark: Watermark::default(), position: 0, published_until: Timestamp::MIN }
+        Self { watermark: Watermark::default(), position: 0, published_until: Timestamp::MIN, epoch: 0 }
     }
 }
 
@@ -48,6 +53,7 @@ impl Checkpoint {
             u: self.published_until.as_millis(),
             f: self.watermark.frontier().map(Timestamp::as_millis),
             c: self.watermark.progress().into_iter().map(|(hash, at)| (hash, at.as_millis())).collect(),
+            e: self.epoch,
         };
         serde_json::to_string(&text).expect("numbers always serialise")
     }
@@ -64,6 +70,7 @@ impl Checkpoint {
             watermark: Watermark::restore(text.f.map(Timestamp::from_millis), progress),
             position: text.p,
             published_until: Timestamp::from_millis(text.u),
+            epoch: text.e,
         })
     }
 }
@@ -75,7 +82,8 @@ mod tests {
     #[test]
     fn comes_back_from_metadata() {
         let watermark = Watermark::restore(Some(Timestamp::from_secs(70)), [(7, Timestamp::from_secs(100))]);
-        let checkpoint = Checkpoint { watermark, position: 42, published_until: Timestamp::from_secs(60) };
+        let published_until = Timestamp::from_secs(60);
+        let checkpoint = Checkpoint { watermark, position: 42, published_until, epoch: 9 };
         assert_eq!(Checkpoint::from_metadata(&checkpoint.to_metadata()).expect("own text"), checkpoint);
         assert!(Checkpoint::from_metadata("").is_err());
         assert!(Checkpoint::from_metadata(r#"{"v":2,"p":0,"u":0,"f":null,"c":[]}"#).is_err());

@@ -90,6 +90,10 @@ impl SeriesTable {
             state.is_dead = false;
             self.n_dead -= 1;
         }
+        if state.samples.len() == state.samples.capacity() {
+            // Doubling would leave nearly half of the room empty, for each of very many series.
+            state.samples.reserve_exact(2);
+        }
         state.samples.insert(place, sample);
         Insert::Accepted
     }
@@ -130,6 +134,7 @@ impl SeriesTable {
         for state in &mut self.states {
             let n_old = state.samples.partition_point(|sample| sample.at_ms < keep_ms);
             state.samples.drain(..n_old.saturating_sub(1));
+            state.samples.shrink_to(2 * state.samples.len() + 4);
             let is_dead = state.samples.last().is_none_or(|last| last.at_ms < oldest_ms);
             if is_dead && !state.is_dead {
                 state.is_dead = true;
