@@ -14,6 +14,7 @@ pub struct Page {
 pub enum Type {
     Counter,
     Gauge,
+    Histogram,
 }
 
 impl Page {
@@ -26,6 +27,7 @@ impl Page {
         let kind = match kind {
             Type::Counter => "counter",
             Type::Gauge => "gauge",
+            Type::Histogram => "histogram",
         };
         let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }

@@ -149,7 +149,11 @@ impl Array<'_> {
 /// Escapes as Go's encoder does (which also escapes `<`, `>` and `&`).
 pub fn write_text(out: &mut String, text: &str) {
     out.push('"');
-    for letter in text.chars() {
+    // Nearly all text is plain, and goes over in one piece.
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(may_need_escape) {
+        out.push_str(&rest[..at]);
+        let letter = rest[at..].chars().next().unwrap_or_default();
         match letter {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -160,8 +164,15 @@ pub fn write_text(out: &mut String, text: &str) {
             letter if u32::from(letter) < 0x20 => push_escape(out, letter),
             letter => out.push(letter),
         }
+        rest = &rest[at + letter.len_utf8()..];
     }
+    out.push_str(rest);
     out.push('"');
+}
+
+/// True of the first byte of every letter that is escaped, and of a few others.
+const fn may_need_escape(byte: u8) -> bool {
+    matches!(byte, 0..0x20 | b'"' | b'\\' | b'<' | b'>' | b'&' | 0xE2)
 }
 
 fn push_escape(out: &mut String, letter: char) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub mod paths;
+
 use sentinel_model::Timestamp;
 use serde_json::Value;
 

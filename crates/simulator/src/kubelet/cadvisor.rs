@@ -5,7 +5,6 @@ use sentinel_model::Timestamp;
 use super::{nanos, ticks};
 use crate::exposition::{Page, Type, label};
 use crate::meter::Reading;
-use crate::template::Qos;
 use crate::world::{ContainerUse, MemoryUse, NodeUse, PodUse};
 
 mod families;
@@ -58,6 +57,11 @@ pub fn cadvisor(node: &NodeUse) -> String {
     let info = r#"cadvisorRevision="",cadvisorVersion="",dockerVersion="",kernelVersion="6.18.44",osVersion="Debian GNU/Linux 12 (bookworm)""#;
     page.row("cadvisor_version_info", &[info], 1.0, None);
     for family in &FAMILIES {
+        if family.name == "container_sockets" {
+            let error = "1 if there was an error while getting container metrics, 0 otherwise";
+            page.family("container_scrape_error", error, Type::Gauge);
+            page.row("container_scrape_error", &[], 0.0, None);
+        }
         page.family(family.name, family.help, family.kind);
         for group in groups.iter().filter(|group| group.shows(family.shown)) {
             write_rows(&mut page, family, group);
@@ -101,7 +105,9 @@ impl Group {
             Shown::Network => {
                 matches!(self.kind, GroupKind::Root | GroupKind::Sandbox { has_network: true })
             }
-            Shown::Ulimits => matches!(self.kind, GroupKind::Sandbox { .. } | GroupKind::Container),
+            Shown::Ulimits => {
+                matches!(self.kind, GroupKind::Root | GroupKind::Sandbox { .. } | GroupKind::Container)
+            }
             Shown::Disk => self.kind == GroupKind::Root,
         }
     }
@@ -118,10 +124,6 @@ impl Group {
 fn groups_of(node: &NodeUse) -> Vec<Group> {
     let mut groups = Vec::with_capacity(node.pods.len() * 3 + 4);
     let root = slice(node, GroupKind::Root, "/");
-    let share = |qos: Qos| {
-        let pods = node.pods.iter().filter(move |pod| pod.qos == qos);
-        pods.fold(Reading::default(), |sum, pod| sum + pod.reading)
-    };
     groups.push(Group {
         reading: node.reading,
         memory: node.memory,
@@ -132,7 +134,7 @@ fn groups_of(node: &NodeUse) -> Vec<Group> {
     });
     groups.push(Group { reading: node.pods_reading, ..slice(node, GroupKind::Slice, "/kubepods") });
     groups.push(slice(node, GroupKind::Slice, "/kubepods/besteffort"));
-    let burstable = node.pods_reading.cpu_seconds - share(Qos::Guaranteed).cpu_seconds;
+    let burstable = node.pods_reading.cpu_seconds - node.guaranteed_cpu_seconds;
     groups.push(Group {
         reading: Reading { cpu_seconds: burstable, ..node.pods_reading },
         ..slice(node, GroupKind::Slice, "/kubepods/burstable")
@@ -251,14 +253,15 @@ fn write_machine(page: &mut Page, node: &NodeUse) {
         label("system_uuid", &system.to_string()),
     ];
     let cores = node.cpu as f64 / 1_000.0;
-    for (name, help, value) in [
-        ("machine_cpu_cores", "Number of logical CPU cores.", cores),
-        ("machine_cpu_physical_cores", "Number of physical CPU cores.", cores / 2.0),
-        ("machine_cpu_sockets", "Number of CPU sockets.", 1.0),
-        ("machine_memory_bytes", "Amount of memory installed on the machine.", node.memory_bytes as f64),
-    ] {
+    let values = [0.0, cores, 0.0, cores / 2.0, 1.0, node.memory_bytes as f64, 0.0];
+    for ((name, help), value) in MACHINE.iter().zip(values) {
         page.family(name, help, Type::Gauge);
         page.row(name, &[&ids[0], &ids[1], &ids[2]], value, None);
+    }
+    let capacity = "NVM capacity value labeled by NVM mode (memory mode or app direct mode).";
+    page.family("machine_nvm_capacity", capacity, Type::Gauge);
+    for mode in ["app_direct_mode", "memory_mode"] {
+        page.row("machine_nvm_capacity", &[&ids[0], &ids[1], &label("mode", mode), &ids[2]], 0.0, None);
     }
     let error = "1 if there was an error while getting machine metrics, 0 otherwise.";
     page.family("machine_scrape_error", error, Type::Gauge);
@@ -266,3 +269,14 @@ fn write_machine(page: &mut Page, node: &NodeUse) {
     page.family("machine_swap_bytes", "Amount of swap memory available on the machine.", Type::Gauge);
     page.row("machine_swap_bytes", &[&ids[0], &ids[1], &ids[2]], 0.0, None);
 }
+
+/// What is told of the machine alone; most machines have no books and no drawers.
+const MACHINE: [(&str, &str); 7] = [
+    ("machine_cpu_books", "Number of CPU books."),
+    ("machine_cpu_cores", "Number of logical CPU cores."),
+    ("machine_cpu_drawers", "Number of CPU drawers."),
+    ("machine_cpu_physical_cores", "Number of physical CPU cores."),
+    ("machine_cpu_sockets", "Number of CPU sockets."),
+    ("machine_memory_bytes", "Amount of memory installed on the machine."),
+    ("machine_nvm_avg_power_budget_watts", "NVM power budget."),
+];

@@ -3,32 +3,51 @@
 use crate::exposition::{Page, Type, label};
 use crate::world::{NodeUse, PodUse, VolumeUse};
 
+/// Kinds of probes with the seconds between two, and how long an answer takes.
+const KINDS: [(&str, f64); 2] = [("Liveness", 10.0), ("Readiness", 5.0)];
+const ANSWER_SECONDS: f64 = 0.001_17;
+
 pub fn probes(node: &NodeUse) -> String {
     let mut page = Page::default();
-    let name = "prober_probe_total";
-    page.family(
-        name,
-        "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.",
-        Type::Counter,
-    );
+    let duration = "prober_probe_duration_seconds";
+    page.family(duration, "[ALPHA] Duration in seconds for a probe response.", Type::Histogram);
+    each_prober(node, |[container, namespace, pod, _, kind], count| {
+        let whose = [container, namespace, pod, kind];
+        let bucket = [container, namespace, pod, kind, "le=\"+Inf\""];
+        page.row(&format!("{duration}_bucket"), &bucket, count, None);
+        page.row(&format!("{duration}_sum"), &whose, count * ANSWER_SECONDS, None);
+        page.row(&format!("{duration}_count"), &whose, count, None);
+    });
+    let total = "prober_probe_total";
+    let help =
+        "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.";
+    page.family(total, help, Type::Counter);
+    each_prober(node, |[container, namespace, pod, uid, kind], count| {
+        page.row(total, &[container, namespace, pod, uid, kind, "result=\"successful\""], count, None);
+    });
+    let start = "process_start_time_seconds";
+    page.family(start, "[ALPHA] Start time of the process since unix epoch in seconds.", Type::Gauge);
+    page.row(start, &[], node.booted.as_millis() as f64 / 1_000.0, None);
+    page.finish()
+}
+
+/// Labels and number of probes of each container and kind: container, namespace, pod, pod's uid, kind.
+fn each_prober(node: &NodeUse, mut write: impl FnMut([&str; 5], f64)) {
     for pod in &node.pods {
         for container in &pod.containers {
             let seconds = node.now.millis_since(container.started) as f64 / 1_000.0;
-            for (kind, period) in [("Liveness", 10.0), ("Readiness", 5.0)] {
+            for (kind, period) in KINDS {
                 let labels = [
                     label("container", container.name),
                     label("namespace", &pod.namespace),
                     label("pod", &pod.name),
                     label("pod_uid", &pod.uid.to_string()),
                     label("probe_type", kind),
-                    label("result", "successful"),
                 ];
-                let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-                page.row(name, &labels, (seconds / period).floor(), None);
+                write(labels.each_ref().map(String::as_str), (seconds / period).floor());
             }
         }
     }
-    page.finish()
 }
 
 pub fn kubelet(node: &NodeUse) -> String {

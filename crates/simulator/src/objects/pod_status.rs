@@ -40,7 +40,6 @@ fn write_addresses(status: &mut Object<'_>, key: &str, ip: Ipv4Addr) {
 }
 
 fn write_conditions(conditions: &mut Array<'_>, pod: &Pod) {
-    let generation = pod.started.map(|_| pod.generation);
     let all = &pod.conditions;
     let named = [
         ("PodReadyToStartContainers", &all.can_start),
@@ -51,6 +50,9 @@ fn write_conditions(conditions: &mut Array<'_>, pod: &Pod) {
     ];
     for (name, condition) in named {
         let Some(condition) = condition else { continue };
+        // The scheduler names the generation when it refuses a pod, not when it binds one.
+        let is_observed = pod.started.is_some() || !condition.is_true;
+        let generation = is_observed.then_some(pod.generation);
         conditions.object(|c| write_condition(c, name, condition, generation));
     }
 }

@@ -133,7 +133,9 @@ impl World {
         c.leak = None;
         c.previous_notes = std::mem::replace(&mut c.notes, vec![boot]);
         let instance = c.instance;
-        pod.phase = Phase::Running;
+        if pod.containers.iter().all(Container::has_ever_started) {
+            pod.phase = Phase::Running;
+        }
         pod.judge(now);
         let demand = if has_probes { 0.0 } else { 1.0 };
         self.start_meter(id, place, demand);

@@ -254,6 +254,11 @@ impl Container {
         }
     }
 
+    /// A pod is pending as long as this does not hold for each of its containers.
+    pub fn has_ever_started(&self) -> bool {
+        self.last.is_some() || !matches!(self.state, State::Waiting { .. })
+    }
+
     pub fn running_since(&self) -> Option<Timestamp> {
         match self.state {
             State::Running { since } => Some(since),

@@ -6,3 +6,4 @@ mod founding;
 mod metrics;
 mod pace;
 mod rollouts;
+mod shape;

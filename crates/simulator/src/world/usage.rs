@@ -88,6 +88,8 @@ pub struct NodeUse {
     pub memory_bytes: i64,
     pub reading: Reading,
     pub pods_reading: Reading,
+    /// Of pods that get exactly what they ask for, as far as they are still there.
+    pub guaranteed_cpu_seconds: f64,
     pub cores: f64,
     pub pods_cores: f64,
     pub memory: MemoryUse,
@@ -175,6 +177,9 @@ impl World {
         let at = sampled_at(key, self.now).max(changed).max(node.retired.at);
         let tallies = pods.iter().filter(|pod| pod.sandbox.is_some()).map(|pod| self.tally(pod, at));
         let total = tallies.fold(Tally::of_retired(node), Tally::plus);
+        let guaranteed =
+            pods.iter().filter(|pod| pod.template.qos == Qos::Guaranteed && pod.sandbox.is_some());
+        let guaranteed_cpu_seconds = guaranteed.map(|pod| self.tally(pod, at).reading.cpu_seconds).sum();
         let booted = node.created.saturating_sub_millis(40_000);
         let system = Reading {
             cpu_seconds: at.millis_since(booted) as f64 / 1_000.0 * SYSTEM_CORES,
@@ -192,6 +197,7 @@ impl World {
             memory_bytes: node.memory,
             reading: total.reading + system,
             pods_reading: total.reading,
+            guaranteed_cpu_seconds,
             cores: total.cores + SYSTEM_CORES,
             pods_cores: total.cores,
             memory: MemoryUse::from_working_set(total.memory.working_set + SYSTEM_MEMORY + jitter, 0.0),

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{StatusCode, header};
 
 use super::Api;
-use crate::testing::{Cluster, parse};
+use crate::testing::Cluster;
+use crate::testing::paths::paths;
 use crate::world::FaultKind;
 
 /// Families with their type and label names.
@@ -29,14 +30,19 @@ fn shape(page: &str) -> Shape {
             );
         } else {
             let (name, labels, value) = sample(line);
-            assert_eq!(name, family, "a row outside its family");
+            let parts = ["_bucket", "_sum", "_count"];
+            let is_part = shape[&family].0 == "histogram"
+                && parts.iter().any(|part| name.strip_suffix(part) == Some(&family));
+            assert!(is_part || name == family, "a row outside its family: {line}");
             let series = line[..line.len() - value.len()].to_owned();
             assert!(seen.insert(series), "a series twice: {line}");
             let names: Vec<String> = labels.iter().map(|(name, _)| name.clone()).collect();
             let mut sorted = names.clone();
             sorted.sort();
+            // As everywhere, the bound of a bucket comes last.
+            sorted.sort_by_key(|label| label == "le");
             assert_eq!(names, sorted, "labels out of order: {line}");
-            shape.get_mut(&name).expect("declared").1.insert(names);
+            shape.get_mut(&family).expect("declared").1.insert(names);
         }
     }
     shape
@@ -163,57 +169,56 @@ async fn the_summary_tells_of_node_pods_containers_and_volumes() {
     assert_ne!(order(&summary), order(&api.json("/kubelet/node-1/stats/summary").await));
 }
 
-#[tokio::test]
-async fn the_families_are_those_of_a_real_kubelet() {
-    let Some(real) = recorded() else {
-        return;
+/// Each series as `tests/real/metrics.txt` writes it: page, name, type, kind of control group, label names,
+/// whether it has a timestamp.
+fn series(page: &str, text: &str) -> BTreeSet<String> {
+    let types = shape(text);
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    let describe = |line: &str| {
+        let (name, labels, rest) = sample(line);
+        let value = |key: &str| labels.iter().find(|(k, _)| k == key).map_or("", |(_, v)| v.as_str());
+        let group = match (page, value("container"), value("image"), value("pod"), value("id")) {
+            ("cadvisor", "", "", "", "") => "-",
+            ("cadvisor", "", "", "", "/") => "root",
+            ("cadvisor", "", "", "", _) => "slice",
+            ("cadvisor", "", "", ..) => "pod",
+            ("cadvisor", "", ..) => "sandbox",
+            ("cadvisor", ..) => "container",
+            _ => "-",
+        };
+        let parts = ["_bucket", "_sum", "_count"];
+        let family = parts.iter().find_map(|part| types.get(name.strip_suffix(part)?));
+        let kind = &types.get(&name).or(family).expect("a declared family").0;
+        let names: Vec<_> = labels.iter().map(|(key, _)| key.as_str()).collect();
+        let names = if names.is_empty() { "-".to_owned() } else { names.join(",") };
+        let time = if rest.trim().contains(' ') { "timed" } else { "untimed" };
+        format!("{page} {name} {kind} {group} {names} {time}")
     };
-    let api = Api::new();
-    for (target, path) in [("kubelet/cadvisor", "metrics/cadvisor"), ("kubelet/resource", "metrics/resource")]
-    {
-        let ours = shape(&api.get(&format!("/kubelet/node-1/{path}")).await.text);
-        let theirs = shape(&real[target]);
-        for (family, (kind, labels)) in &ours {
-            let (real_kind, real_labels) =
-                theirs.get(family).unwrap_or_else(|| panic!("{family} is not real"));
-            assert_eq!(kind, real_kind, "{family}");
-            assert!(labels.is_subset(real_labels), "{family}: {labels:?} but really {real_labels:?}");
-        }
-        let missing: Vec<_> = theirs.keys().filter(|family| !ours.contains_key(*family)).collect();
-        let is_of_machine =
-            |family: &&&String| family.starts_with("machine_") || family.ends_with("_scrape_error");
-        assert!(missing.iter().all(|family| is_of_machine(&family)), "{missing:?}");
-    }
-    let (ours, theirs) = (api.json("/kubelet/node-1/stats/summary").await, parse(&real["kubelet/summary"]));
-    let keys = |value: &serde_json::Value| {
-        value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<_>>()
-    };
-    assert_eq!(keys(&ours["node"]), keys(&theirs["node"]));
-    let container = |summary: &serde_json::Value| keys(&summary["pods"][0]["containers"][0]);
-    assert_eq!(container(&ours), container(&theirs));
+    rows.map(describe).collect()
 }
 
-/// The first good answer of each kubelet target of the recorded real cluster.
-fn recorded() -> Option<BTreeMap<String, String>> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/recordings");
-    let path = root.join("real-cluster-a/scrapes.jsonl.zst");
-    let Ok(file) = std::fs::File::open(&path) else {
-        eprintln!("SKIPPED: {} is not there", path.display());
-        return None;
-    };
-    let mut decoder = zstd::Decoder::new(file).expect("a zstd file");
-    decoder.window_log_max(27).expect("a window");
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(decoder));
-    let mut found = BTreeMap::new();
-    for line in lines {
-        let scrape = parse(&line.expect("a line"));
-        let target = scrape["target"].as_str().expect("a target").to_owned();
-        if let Some(body) = scrape["body"].as_str().filter(|_| target.starts_with("kubelet/")) {
-            found.entry(target).or_insert_with(|| body.to_owned());
-        }
-        if found.len() == 5 {
-            return Some(found);
-        }
+#[tokio::test]
+async fn the_series_are_those_of_a_real_kubelet() {
+    let real: BTreeSet<&str> = include_str!("../../../tests/real/metrics.txt").lines().collect();
+    let api = Api::new();
+    for page in ["cadvisor", "resource", "probes"] {
+        let ours = series(page, &api.get(&format!("/kubelet/node-1/metrics/{page}")).await.text);
+        let theirs: BTreeSet<&str> =
+            real.iter().copied().filter(|line| line.split(' ').next() == Some(page)).collect();
+        let extra: Vec<_> = ours.iter().filter(|line| !theirs.contains(line.as_str())).collect();
+        let missing: Vec<_> = theirs.iter().filter(|line| !ours.contains(**line)).collect();
+        assert!(extra.is_empty() && missing.is_empty(), "extra {extra:#?} missing {missing:#?}");
     }
-    None
+}
+
+#[tokio::test]
+async fn the_summary_has_the_fields_of_a_real_one() {
+    let real: BTreeSet<&str> = include_str!("../../../tests/real/summary.txt").lines().collect();
+    let ours = paths(&Api::new().json("/kubelet/node-1/stats/summary").await);
+    // The real one had no claims.
+    let is_of_claim = |path: &str| path.starts_with("pods[].volume[].pvcRef.");
+    let extra: Vec<_> =
+        ours.iter().filter(|path| !real.contains(path.as_str()) && !is_of_claim(path)).collect();
+    let missing: Vec<_> = real.iter().filter(|path| !ours.contains(**path)).collect();
+    assert!(extra.is_empty() && missing.is_empty(), "extra {extra:#?} missing {missing:#?}");
 }
