@@ -8,6 +8,7 @@
 
 use crate::DecodeError;
 use crate::columns::{PositionReader, PositionWriter, Reader, put_varint, put_zigzag, unzigzag, zigzag};
+use crate::frame::Trait;
 
 /// Largest whole number whose neighbours are all exact as `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -114,12 +115,32 @@ pub(crate) struct Number {
     misses: u8,
     /// The last two changes were equal.
     is_steady: bool,
+    /// What the codec of rollups notes of the series besides: it lies in what would be padding, and series are
+    /// many.
+    pub(crate) mark: Mark,
+}
+
+/// See [`Number::mark`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mark {
+    pub(crate) shape: u8,
+    pub(crate) traits: Trait,
+    /// It had a result in the last frame.
+    pub(crate) is_present: bool,
 }
 
 impl Default for Number {
     fn default() -> Self {
         let form = Form::WHOLE;
-        Self { whole: 0, correction: 0, growth: 0, form, misses: NOISY, is_steady: false }
+        Self {
+            whole: 0,
+            correction: 0,
+            growth: 0,
+            form,
+            misses: NOISY,
+            is_steady: false,
+            mark: Mark::default(),
+        }
     }
 }
 
@@ -160,6 +181,12 @@ impl Number {
             self.is_steady = growth == self.growth;
         }
         self.growth = growth;
+    }
+
+    /// Goes on in another form; it counts as a miss.
+    fn reform(&mut self, form: Form, whole: i64, correction: i64) {
+        let misses = (self.misses + 1).min(MOST_MISSES);
+        *self = Self { whole, correction, growth: 0, form, misses, is_steady: false, mark: self.mark };
     }
 
     /// Growth as the next bucket of the histogram may use it.
@@ -236,7 +263,7 @@ impl NumberWriter {
             if form == Form::NEAR {
                 put_zigzag(&mut self.corrections, correction);
             }
-            *number = reformed(form, whole, correction, number.misses);
+            number.reform(form, whole, correction);
             return;
         }
         let growth = whole.wrapping_sub(number.whole);
@@ -253,12 +280,6 @@ impl NumberWriter {
         (number.whole, number.correction) = (whole, correction);
         number.settle(growth, is_hit, context);
     }
-}
-
-/// A number after its form changed; it counts as a miss.
-fn reformed(form: Form, whole: i64, correction: i64, misses: u8) -> Number {
-    let misses = (misses + 1).min(MOST_MISSES);
-    Number { whole, correction, growth: 0, form, misses, is_steady: false }
 }
 
 /// Reads the columns that a [`NumberWriter`] wrote.
@@ -328,7 +349,7 @@ impl<'a> NumberReader<'a> {
         let form = Form::from_byte(self.reformed_to.byte()?)?;
         let whole = self.values.zigzag()?;
         let correction = if form == Form::NEAR { self.corrections.zigzag()? } else { 0 };
-        *number = reformed(form, whole, correction, number.misses);
+        number.reform(form, whole, correction);
         Ok(())
     }
 }

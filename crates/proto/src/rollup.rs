@@ -20,19 +20,17 @@ struct Slot {
     number: Number,
     /// Value before the window, as far as the increase told it.
     origin: f64,
-    shape: u8,
-    traits: Trait,
-    /// It had a result in the last frame.
-    is_present: bool,
 }
 
 impl Slot {
     fn new(traits: Trait) -> Self {
-        Self { number: Number::default(), origin: 0.0, shape: 0, traits, is_present: false }
+        let mut number = Number::default();
+        number.mark.traits = traits;
+        Self { number, origin: 0.0 }
     }
 
     fn context(&self, growth_before: Option<i64>) -> Context {
-        let growth_before = if self.traits.is_next_bucket { growth_before } else { None };
-        Context { is_still: false, is_gauge: self.traits.is_gauge, growth_before }
+        let growth_before = if self.number.mark.traits.is_next_bucket { growth_before } else { None };
+        Context { is_still: false, is_gauge: self.number.mark.traits.is_gauge, growth_before }
     }
 }

@@ -14,8 +14,10 @@ use crate::dead_letters;
 use crate::metrics::Kind;
 use crate::pipeline::{Pipeline, Stage, Stopped};
 
-/// Documents that are decoded at a time, so that a poll after a pause does not take all memory.
-const MAX_DOCUMENTS: usize = 8_192;
+/// Documents in one write, and bytes of text in them. The records of one poll may unfold to many times as
+/// much, and a write that may have to be tried again is in memory twice.
+const MAX_DOCUMENTS: usize = 4_096;
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// One topic's way into the log store.
 pub(crate) struct DocumentsStage {
@@ -23,7 +25,7 @@ pub(crate) struct DocumentsStage {
     kind: DocumentKind,
     writer: Arc<dyn LogWriter>,
     shutdown: Shutdown,
-    /// Next offsets of what was handled since the last commit.
+    /// Next offsets.
     positions: BTreeMap<u32, u64>,
 }
 
@@ -77,11 +79,14 @@ impl Stage for DocumentsStage {
     }
 
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
-        let mut documents = Vec::new();
+        let (mut documents, mut n_bytes) = (Vec::new(), 0);
         let mut letters: Vec<Outgoing> = Vec::new();
         for record in &records {
             match self.documents(record) {
-                Ok(more) => documents.extend(more),
+                Ok(more) => {
+                    n_bytes += more.iter().map(|document| document.body.len()).sum::<usize>();
+                    documents.extend(more);
+                }
                 Err(error) => letters.push(dead_letters::of_record(
                     record,
                     "corrupt",
@@ -89,7 +94,8 @@ impl Stage for DocumentsStage {
                     &self.pipeline.metrics,
                 )),
             }
-            if documents.len() >= MAX_DOCUMENTS {
+            if documents.len() >= MAX_DOCUMENTS || n_bytes >= MAX_TEXT_BYTES {
+                n_bytes = 0;
                 self.write(std::mem::take(&mut documents)).await?;
             }
         }
@@ -103,12 +109,11 @@ impl Stage for DocumentsStage {
 
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
         let topic = self.topic();
-        std::mem::take(&mut self.positions)
-            .into_iter()
-            .map(|(partition, offset)| {
-                (TopicPartition { topic, partition }, Commit { offset, metadata: String::new() })
-            })
-            .collect()
+        let commit = |(partition, offset): (&u32, &u64)| {
+            let at = TopicPartition { topic, partition: *partition };
+            (at, Commit { offset: *offset, metadata: String::new() })
+        };
+        self.positions.iter().map(commit).collect()
     }
 }
 
@@ -192,3 +197,6 @@ fn id_of(position: Position, index: usize) -> DocumentId {
     ];
     DocumentId(Labels::from_pairs(place).map_or(0, |labels| labels.id().as_u128()))
 }
+
+#[cfg(test)]
+mod tests;

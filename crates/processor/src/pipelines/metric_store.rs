@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use async_trait::async_trait;
 use sentinel_bus::{Commit, Delivered, TopicPartition};
 use sentinel_metric_store::{MetricWriter, Row, WindowRows};
-use sentinel_model::{LabelPool, Rollup, RollupBatch, Series, SeriesId, Timestamp, Topic};
+use sentinel_model::{Rollup, Timestamp, Topic};
 use sentinel_proto::DecodeError;
 use sentinel_runtime::Shutdown;
 
@@ -22,14 +21,8 @@ const MAX_ROWS: usize = 16_384;
 pub(crate) struct MetricStoreStage {
     pipeline: Pipeline,
     writer: Arc<dyn MetricWriter>,
-    partitions: BTreeMap<u32, PartitionState>,
+    partitions: BTreeMap<u32, RollupStreams>,
     shutdown: Shutdown,
-}
-
-struct PartitionState {
-    streams: RollupStreams,
-    /// By stream: identities of its series, by number.
-    ids: AHashMap<Arc<str>, Vec<SeriesId>>,
 }
 
 /// Rows that wait for their write.
@@ -39,36 +32,21 @@ struct Pending {
     n_rows: usize,
 }
 
-impl PartitionState {
-    fn new(done_until: u64, labels: Arc<LabelPool>) -> Self {
-        Self { streams: RollupStreams::new(done_until, labels), ids: AHashMap::new() }
-    }
-
-    /// The rows of one message, unless it was handled before.
-    fn rows(&mut self, record: &Delivered) -> Result<Option<WindowRows>, DecodeError> {
-        let Some(batch) = self.streams.decode(record)? else { return Ok(None) };
-        let known = self.streams.series(&batch.stream);
-        if known.is_empty() {
-            let series: Vec<Series> = batch.defined.iter().map(|(_, series)| series.clone()).collect();
-            let ids: Vec<SeriesId> = series.iter().map(|series| series.labels.id()).collect();
-            return Ok(Some(rows(batch, &ids, &series)));
-        }
-        let ids = self.ids.entry(Arc::clone(&batch.stream)).or_default();
-        if batch.is_key {
-            *ids = Vec::with_capacity(known.len());
-        }
-        // What messages before the restart defined was not noted then.
-        ids.extend(known[ids.len().min(known.len())..].iter().map(|series| series.labels.id()));
-        Ok(Some(rows(batch, ids, known)))
-    }
-}
-
-fn rows(batch: RollupBatch, ids: &[SeriesId], series: &[Series]) -> WindowRows {
-    let row = |rollup: Rollup| {
-        let index = rollup.series.0 as usize;
-        Some(Row { id: *ids.get(index)?, series: series.get(index)?.clone(), aggregate: rollup.aggregate })
+/// The rows of one message, unless it was handled before. Identities are computed anew: that is cheaper than
+/// keeping them.
+fn rows(streams: &mut RollupStreams, record: &Delivered) -> Result<Option<WindowRows>, DecodeError> {
+    let Some(batch) = streams.decode(record)? else { return Ok(None) };
+    let known = streams.series(&batch.stream);
+    let series = |index: usize| match known {
+        [] => batch.defined.get(index).map(|(_, series)| series),
+        known => known.get(index),
     };
-    WindowRows { window: batch.window, rows: batch.rollups.into_iter().filter_map(row).collect() }
+    let row = |rollup: Rollup| {
+        let series = series(rollup.series.0 as usize)?;
+        Some(Row { id: series.labels.id(), series: series.clone(), aggregate: rollup.aggregate })
+    };
+    let rows = batch.rollups.into_iter().filter_map(row).collect();
+    Ok(Some(WindowRows { window: batch.window, rows }))
 }
 
 impl MetricStoreStage {
@@ -106,8 +84,8 @@ impl MetricStoreStage {
 impl Stage for MetricStoreStage {
     fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>) {
         let done_until = commit.and_then(|commit| commit.metadata.parse().ok()).unwrap_or(0);
-        let state = PartitionState::new(done_until, Arc::clone(&self.pipeline.labels));
-        self.partitions.insert(at.partition, state);
+        let streams = RollupStreams::new(done_until, Arc::clone(&self.pipeline.labels));
+        self.partitions.insert(at.partition, streams);
     }
 
     fn revoked(&mut self, at: TopicPartition) {
@@ -117,8 +95,8 @@ impl Stage for MetricStoreStage {
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
         let (mut pending, mut letters) = (Pending::default(), Vec::new());
         for record in &records {
-            let Some(state) = self.partitions.get_mut(&record.position.at.partition) else { continue };
-            match state.rows(record) {
+            let Some(streams) = self.partitions.get_mut(&record.position.at.partition) else { continue };
+            match rows(streams, record) {
                 Ok(Some(rows)) => self.add(rows, &mut pending).await?,
                 Ok(None) => {}
                 Err(error) => letters.push(dead_letters::of_record(
@@ -134,10 +112,10 @@ impl Stage for MetricStoreStage {
     }
 
     fn commits(&mut self) -> Vec<(TopicPartition, Commit)> {
-        let commit = |(partition, state): (&u32, &mut PartitionState)| {
+        let commit = |(partition, streams): (&u32, &mut RollupStreams)| {
             let at = TopicPartition { topic: Topic::Rollups, partition: *partition };
-            let offset = state.streams.needed(|_| Timestamp::MAX)?;
-            Some((at, Commit { offset, metadata: state.streams.position().to_string() }))
+            let offset = streams.needed(|_| Timestamp::MAX)?;
+            Some((at, Commit { offset, metadata: streams.position().to_string() }))
         };
         self.partitions.iter_mut().filter_map(commit).collect()
     }

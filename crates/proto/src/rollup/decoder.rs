@@ -135,8 +135,8 @@ impl Stream {
         let mut rollups = Vec::with_capacity(self.n_rollups);
         let mut growth_before = None;
         for (position, slot) in self.slots.iter_mut().enumerate() {
-            slot.is_present ^= flips.holds(position)?;
-            if !slot.is_present {
+            slot.number.mark.is_present ^= flips.holds(position)?;
+            if !slot.number.mark.is_present {
                 growth_before = None;
                 continue;
             }

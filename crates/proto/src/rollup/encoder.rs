@@ -110,7 +110,7 @@ impl RollupEncoder {
                 rollup = Some(&found.aggregate);
                 next += 1;
             }
-            frame::note_presence(&mut flips, position, &mut slot.is_present, rollup.is_some());
+            frame::note_presence(&mut flips, position, &mut slot.number.mark.is_present, rollup.is_some());
             let Some(aggregate) = rollup else {
                 growth_before = None;
                 continue;

@@ -38,8 +38,8 @@ impl SummaryWriter {
             Aggregate::Single(value) => (0, *value),
             Aggregate::Summary(summary) => (shape(summary, before, slot.origin), summary.last),
         };
-        self.shapes.push(shape ^ slot.shape);
-        slot.shape = shape;
+        self.shapes.push(shape ^ slot.number.mark.shape);
+        slot.number.mark.shape = shape;
         self.numbers.put(position, &mut slot.number, value, context);
         if let Aggregate::Summary(summary) = aggregate {
             self.put_rest(slot, summary);
@@ -47,7 +47,7 @@ impl SummaryWriter {
     }
 
     fn put_rest(&mut self, slot: &mut Slot, summary: &Summary) {
-        let (shape, number) = (slot.shape, &slot.number);
+        let (shape, number) = (slot.number.mark.shape, &slot.number);
         if shape & COUNT != 0 {
             put_varint(&mut self.counts, summary.count);
         }
@@ -139,20 +139,20 @@ impl<'a> SummaryReader<'a> {
         slot: &mut Slot,
         context: Context,
     ) -> Result<Aggregate, DecodeError> {
-        slot.shape ^= self.shapes.byte()?;
+        slot.number.mark.shape ^= self.shapes.byte()?;
         let before = slot.number.value();
         self.numbers.take(position, &mut slot.number, context)?;
-        if slot.shape == 0 {
+        if slot.number.mark.shape == 0 {
             return Ok(Aggregate::Single(slot.number.value()));
         }
-        if slot.shape & SUMMARY == 0 {
+        if slot.number.mark.shape & SUMMARY == 0 {
             return Err(DecodeError::Corrupt { detail: "the shape of a result is unknown" });
         }
         self.take_rest(slot, before).map(|summary| Aggregate::Summary(Box::new(summary)))
     }
 
     fn take_rest(&mut self, slot: &mut Slot, before: f64) -> Result<Summary, DecodeError> {
-        let (shape, number) = (slot.shape, &slot.number);
+        let (shape, number) = (slot.number.mark.shape, &slot.number);
         let last = number.value();
         let count = if shape & COUNT != 0 { self.counts.varint()? } else { 1 };
         let (min, max) = if shape & SPREAD != 0 {

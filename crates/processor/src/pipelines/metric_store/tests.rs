@@ -3,7 +3,7 @@
 use parking_lot::Mutex;
 use sentinel_bus::Record;
 use sentinel_metric_store::{MetricStoreError, WriteReport};
-use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, SeriesRef, Window};
+use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Series, SeriesRef, Window};
 use sentinel_proto::{EncoderConfig, RollupEncoder};
 use sentinel_testkit::{MemoryBus, Outage};
 
@@ -138,8 +138,7 @@ async fn wide_windows_hold_no_state_and_no_commit() {
     let mut run = Run::new(None);
     run.feed(&windows(Resolution::OneHour, 3, 4, 1), 0).await.expect("not stopped");
     assert_eq!(run.store.starts(), [0, 3_600, 7_200, 10_800]);
-    let state = &run.stage.partitions[&0];
-    assert!(state.ids.is_empty() && state.streams.series("p0/0").is_empty());
+    assert!(run.stage.partitions[&0].series("p0/0").is_empty());
     assert_eq!(run.stage.commits().pop().expect("something was read").1.offset, 4);
 }
 

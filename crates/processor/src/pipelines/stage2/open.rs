@@ -10,7 +10,22 @@ pub(super) enum Open {
     Empty,
     /// All samples were equal, as those of most series are: see [`Still`].
     Still(Still),
+    /// Without a sketch, as all counters are.
+    Counted(Box<Counted>),
     Moving(Box<Summary>),
+}
+
+/// A summary but for its sketch.
+#[derive(Debug)]
+pub(super) struct Counted {
+    count: u32,
+    is_increasing: bool,
+    sum: f64,
+    min: f64,
+    max: f64,
+    last: f64,
+    m2: f64,
+    increase: f64,
 }
 
 /// A summary whose other fields follow from these.
@@ -29,6 +44,7 @@ impl Open {
         let mut summary = match self {
             Self::Moving(summary) => return merge(summary, later, kind),
             Self::Still(still) => still.to_summary(),
+            Self::Counted(counted) => counted.to_summary(),
             Self::Empty => {
                 *self = Self::of(to_summary(later));
                 return;
@@ -39,13 +55,20 @@ impl Open {
     }
 
     fn of(summary: Summary) -> Self {
-        Still::of(&summary).map_or_else(|| Self::Moving(Box::new(summary)), Self::Still)
+        if let Some(still) = Still::of(&summary) {
+            return Self::Still(still);
+        }
+        match Counted::of(&summary) {
+            Some(counted) => Self::Counted(Box::new(counted)),
+            None => Self::Moving(Box::new(summary)),
+        }
     }
 
     pub(super) fn finish(self) -> Option<Aggregate> {
         let summary = match self {
             Self::Empty => return None,
             Self::Still(still) => Box::new(still.to_summary()),
+            Self::Counted(counted) => Box::new(counted.to_summary()),
             Self::Moving(summary) => summary,
         };
         // A window of one sample costs one value.
@@ -53,6 +76,38 @@ impl Open {
             return Some(Aggregate::Single(summary.last));
         }
         Some(Aggregate::Summary(summary))
+    }
+}
+
+// === impl Counted ===
+
+impl Counted {
+    fn of(summary: &Summary) -> Option<Self> {
+        let Summary { count, sum, min, max, last, m2, increase, sketch } = summary;
+        let count = u32::try_from(*count).ok().filter(|_| sketch.is_none())?;
+        Some(Self {
+            count,
+            is_increasing: increase.is_some(),
+            sum: *sum,
+            min: *min,
+            max: *max,
+            last: *last,
+            m2: *m2,
+            increase: increase.unwrap_or_default(),
+        })
+    }
+
+    fn to_summary(&self) -> Summary {
+        Summary {
+            count: u64::from(self.count),
+            sum: self.sum,
+            min: self.min,
+            max: self.max,
+            last: self.last,
+            m2: self.m2,
+            increase: self.is_increasing.then_some(self.increase),
+            sketch: None,
+        }
     }
 }
 
