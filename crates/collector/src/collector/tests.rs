@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use sentinel_model::{MetricBatch, Topic};
+use sentinel_model::{MetricBatch, SeriesRef, Topic};
 
 use super::*;
+use crate::exposition::{Format, parse};
+use crate::sources::kubernetes::testing::{Reply, Server};
 use crate::testing::{FakeBus, Mode, N_PARTITIONS};
-use crate::{Enabled, KubernetesConfig, OutletPolicy};
+use crate::{Enabled, KubernetesConfig, OutletConfig, OutletPolicy};
 
 /// No cluster, so that what the machine has configured is left alone.
 fn config() -> Config {
@@ -80,6 +82,129 @@ async fn publishes_its_own_metrics_and_ends_with_punctuation() {
     );
     let last: Vec<_> = bus.taken_of(Topic::Metrics).into_iter().rev().take(N_PARTITIONS as usize).collect();
     assert!(last.iter().all(|message| message.record.key.is_empty()), "punctuation comes last");
+}
+
+/// A collector that scrapes one target every 10 ms; the n-th answer is `n N`.
+struct Running {
+    bus: Arc<FakeBus>,
+    admin: Admin,
+    server: Server,
+    trigger: sentinel_runtime::ShutdownTrigger,
+    task: Option<sentinel_runtime::Task<Result<(), ServiceError>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Running {
+    async fn start(mode: Mode, outlet: OutletConfig) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::start(|_, n_before| Reply::ok(format!("n {n_before}\n"))).await;
+        let target = ScrapeTarget { interval: Some(Duration::from_millis(10)), ..target(&server.url) };
+        let config = Config { scrape: vec![target], self_metrics: false, outlet, ..config() };
+        let bus = FakeBus::new(mode);
+        let admin = Admin::new(Health::default(), Registry::default());
+        let handles = CollectorHandles {
+            bus: Arc::clone(&bus) as Arc<dyn Bus>,
+            cluster: "test".to_owned(),
+            data_dir: folder.path().to_owned(),
+            health: Health::default(),
+            admin: None,
+        };
+        let collector = admin.register(|registry| Collector::build(&config, handles, registry));
+        let (trigger, shutdown) = Shutdown::new();
+        let task = Some(spawn("collector", collector.expect("built").run(shutdown)));
+        Self { bus, admin, server, trigger, task, _folder: folder }
+    }
+
+    async fn scraped(&self, n: usize) {
+        while self.server.asked().len() < n {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.trigger.trigger();
+        self.task.take().expect("it runs").await.expect("a clean stop");
+    }
+
+    /// Sum of an own metric over its labels.
+    fn own(&self, name: &str) -> f64 {
+        let text = self.admin.openmetrics();
+        let mut sum = 0.0;
+        parse(&text, Format::OpenMetrics, |sample| {
+            sum += if sample.name() == name { sample.value } else { 0.0 }
+        })
+        .expect("own metrics");
+        sum
+    }
+
+    /// Values of `n` as a reader of the bus gets them, and frames that it cannot read.
+    fn values(&self) -> (Vec<usize>, usize) {
+        let (frames, n_lost) = self.bus.frames();
+        // The first series of a stream keeps its number: it is the first that was scraped.
+        let of_n = frames.iter().filter_map(|frame| {
+            let point = frame.points.iter().find(|point| point.series == SeriesRef(0))?;
+            Some(point.value as usize)
+        });
+        (of_n.collect(), n_lost)
+    }
+}
+
+#[tokio::test]
+async fn a_bus_that_refuses_for_a_while_costs_nothing_and_doubles_nothing() {
+    let mut running = Running::start(Mode::Fails, OutletConfig::default()).await;
+    running.scraped(20).await;
+    // Part of what is offered is taken, and nobody is told which.
+    running.bus.set(Mode::TakesOneAndFails);
+    running.scraped(40).await;
+    running.bus.set(Mode::Works);
+    running.scraped(60).await;
+    running.stop().await;
+    let (values, n_lost) = running.values();
+    assert_eq!((n_lost, running.own("sentinel_collector_dropped_samples_total")), (0, 0.0));
+    assert_eq!(values, (0..values.len()).collect::<Vec<_>>(), "each scrape once, in order");
+    assert!(values.len() >= 59, "{} of {} scrapes", values.len(), running.server.asked().len());
+    let waiting =
+        running.own("sentinel_collector_queue_bytes") + running.own("sentinel_collector_spool_bytes");
+    assert_eq!(waiting, 0.0);
+}
+
+#[tokio::test]
+async fn what_neither_memory_nor_disk_can_hold_is_dropped_by_policy_and_each_drop_is_counted() {
+    let outlet = OutletConfig { queue_bytes: 2_000, spool_bytes: 4_000, policy: OutletPolicy::DropOldest };
+    let mut running = Running::start(Mode::Fails, outlet).await;
+    while running.own("sentinel_collector_dropped_samples_total") < 60.0 {
+        assert!(running.own("sentinel_collector_queue_bytes") <= 2_000.0);
+        assert!(running.own("sentinel_collector_spool_bytes") <= 4_000.0);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.bus.set(Mode::Works);
+    let n_before = running.server.asked().len();
+    running.scraped(n_before + 3).await;
+    running.stop().await;
+    let n_taken =
+        running.bus.taken_of(Topic::Metrics).iter().filter(|message| !message.record.key.is_empty()).count();
+    // `n`, `up` and its four companions in each frame.
+    let n_dropped = running.own("sentinel_collector_dropped_samples_total");
+    assert_eq!(n_taken as f64 * 6.0 + n_dropped, running.own("sentinel_collector_samples_total"));
+    assert_eq!(n_dropped / 6.0 + n_taken as f64, running.own("sentinel_collector_frames_total"));
+    let (values, _) = running.values();
+    assert!(values.is_sorted() && values.last().is_some_and(|last| *last >= n_before), "{values:?}");
+}
+
+#[tokio::test]
+async fn sources_wait_for_a_full_outlet_that_may_not_drop() {
+    let outlet = OutletConfig { queue_bytes: 2_000, spool_bytes: 4_000, policy: OutletPolicy::Block };
+    let mut running = Running::start(Mode::Fails, outlet).await;
+    while running.own("sentinel_collector_spool_bytes") < 3_000.0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.bus.set(Mode::Works);
+    let n_before = running.server.asked().len();
+    running.scraped(n_before + 3).await;
+    running.stop().await;
+    let (values, n_lost) = running.values();
+    assert_eq!((n_lost, running.own("sentinel_collector_dropped_entries_total")), (0, 0.0));
+    assert_eq!(values, (0..values.len()).collect::<Vec<_>>(), "each scrape once, in order");
 }
 
 #[test]

@@ -93,3 +93,30 @@ impl Source for OwnMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sentinel_model::MetricKind;
+
+    use super::*;
+
+    fn role_of(series: &str) -> &'static str {
+        role(&Sample { series, kind: MetricKind::Gauge, value: 1.0, timestamp: None })
+    }
+
+    #[test]
+    fn each_series_is_of_the_part_that_counts_it() {
+        for (series, part) in [
+            ("sentinel_collector_samples_total", "collector"),
+            ("sentinel_processor_active_series", "processor"),
+            ("sentinel_bus_fsync_seconds_bucket{le=\"1\"}", "bus"),
+            ("sentinel_metric_store_disk_bytes{resolution=\"10s\"}", "metric-store"),
+            ("sentinel_log_store_documents", "log-store"),
+            ("sentinel_api_requests_total{route=\"/\"}", "api"),
+            ("sentinel_apiary_bees", "process"),
+            ("process_resident_memory_bytes", "process"),
+        ] {
+            assert_eq!(role_of(series), part, "{series}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod kubeconfig;
 mod location;
 mod request;
+mod token;
 mod transport;
 
 use std::sync::Arc;

@@ -90,6 +90,43 @@ fn find(config: &Config, report: Report<'_>) -> Option<Location> {
     }
 }
 
+/// Kinds that cannot be read, all for the same reason.
+struct Refusal {
+    verb: &'static str,
+    kinds: Vec<&'static str>,
+    /// Of the first of them.
+    error: CallError,
+}
+
+/// What came of trying to read a kind.
+type Asked = (Kind, Result<(), (&'static str, CallError)>);
+
+fn refusals(asked: Vec<Asked>) -> Vec<Refusal> {
+    let mut refusals: Vec<Refusal> = Vec::new();
+    for (kind, result) in asked {
+        let Err((verb, error)) = result else { continue };
+        let is_same =
+            |refusal: &&mut Refusal| (refusal.verb, refusal.error.reason()) == (verb, error.reason());
+        match refusals.iter_mut().find(is_same) {
+            Some(refusal) => refusal.kinds.push(kind.plural()),
+            None => refusals.push(Refusal { verb, kinds: vec![kind.plural()], error }),
+        }
+    }
+    refusals
+}
+
+impl Refusal {
+    fn finding(&self) -> Finding {
+        let fact = format!("cannot {} {}: {}", self.verb, self.kinds.join(", "), self.error);
+        let next = after_call(&self.error);
+        let next = match self.error.reason() {
+            "forbidden" | "not_found" => format!("{next}, or leave it out by collector.kubernetes.kinds"),
+            _ => next.to_owned(),
+        };
+        Finding::problem(Subject::Rights, fact, next)
+    }
+}
+
 impl Prober<'_> {
     async fn get(&self, url: &str) -> Result<Value, CallError> {
         let body = fetch(&self.connection.clients().api, url, Accept::Json, self.bounds).await?;
@@ -133,16 +170,8 @@ impl Prober<'_> {
             let fact = format!("may list and watch {n_readable} of {} kinds", kinds.len());
             report(Finding::ok(Subject::Rights, fact));
         }
-        for (kind, result) in asked {
-            let Err((verb, error)) = result else { continue };
-            let fact = format!("cannot {verb} {}: {error}", kind.plural());
-            let next = match error.reason() {
-                "forbidden" | "not_found" => {
-                    format!("{}, or leave it out by collector.kubernetes.kinds", after_call(&error))
-                }
-                _ => after_call(&error).to_owned(),
-            };
-            report(Finding::problem(Subject::Rights, fact, next));
+        for refusal in refusals(asked) {
+            report(refusal.finding());
         }
     }
 
@@ -191,7 +220,11 @@ impl Prober<'_> {
             Ok(_) => Finding::ok(Subject::Logs, format!("those of {namespace} can be read ({name})")),
             Err(error) => {
                 let fact = format!("that of {namespace}/{name} cannot be read: {error}");
-                Finding::problem(Subject::Logs, fact, after_call(&error))
+                let next = match error.reason() {
+                    "forbidden" => "bind the role sentinel-mesh-logs of docs/rbac.yaml in this namespace",
+                    _ => after_call(&error),
+                };
+                Finding::problem(Subject::Logs, fact, next)
             }
         }
     }

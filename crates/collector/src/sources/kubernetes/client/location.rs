@@ -41,6 +41,8 @@ pub(crate) enum ConnectError {
     Refused { what: String },
     #[error("the pod's account cannot be used: {source}")]
     Pod { source: kube::config::InClusterError },
+    #[error("{path} holds no bearer token")]
+    NoToken { path: PathBuf },
     #[error("{path} holds no certificate in PEM")]
     NoCertificate { path: PathBuf },
     #[error("set up the connection: {source}")]

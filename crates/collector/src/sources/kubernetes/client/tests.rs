@@ -165,12 +165,12 @@ async fn takes_a_rotated_token_after_a_refusal() {
     .await;
     let folder = tempfile::tempdir().expect("a folder");
     let token_file = folder.path().join("token");
-    std::fs::write(&token_file, "old").expect("a file");
+    std::fs::write(&token_file, "old\n").expect("a file");
     let config = KubernetesConfig { token_file: Some(token_file.clone()), ..config() };
     let connection = connect(&server, &config);
     let ask = || async { fetch(&connection.clients().api, "/x", Accept::Any, bounds()).await };
     assert_eq!(ask().await.expect_err("an old token").reason(), "unauthorized");
-    std::fs::write(&token_file, "new").expect("a file");
+    std::fs::write(&token_file, "new\n").expect("a file");
     connection.reload();
     assert_eq!(ask().await.expect("a new token"), "welcome");
 }

@@ -1,15 +1,17 @@
 //! The HTTP side: certificates, credentials, keep-alive.
 
 use std::net::ToSocketAddrs as _;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use http::Uri;
+use http::header::AUTHORIZATION;
 use kube::client::{Body, ConfigExt as _};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, service_fn};
 
 use super::location::{ConnectError, certificates};
+use super::token::FileToken;
 use crate::sources::kubernetes::config::KubeletConfig;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,11 +64,27 @@ pub(super) fn client(config: &Config, target: Target) -> Result<Client, ConnectE
         config.cluster_url = uri;
     }
     let http = builder.build().map_err(|source| ConnectError::Http { source })?;
+    let token = file_token(&mut config)?;
     let auth = config.auth_layer().map_err(failed)?;
-    let send = service_fn(move |request: http::Request<Body>| send(http.clone(), request));
+    let send = service_fn(move |mut request: http::Request<Body>| {
+        if let Some(token) = &token {
+            request.headers_mut().insert(AUTHORIZATION, token.header());
+        }
+        send(http.clone(), request)
+    });
     let base = (target == Target::ApiServer).then(|| config.base_uri_layer());
     let service = ServiceBuilder::new().option_layer(base).option_layer(auth).service(send);
     Ok(Client::new(service, config.default_namespace))
+}
+
+/// Takes the token's file over from the client library, unless something else comes before it there.
+fn file_token(config: &mut Config) -> Result<Option<Arc<FileToken>>, ConnectError> {
+    let auth = &mut config.auth_info;
+    if auth.exec.is_some() || auth.auth_provider.is_some() || auth.token.is_some() {
+        return Ok(None);
+    }
+    let token = auth.token_file.take().map(|path| FileToken::open(path.into())).transpose()?;
+    Ok(token.map(Arc::new))
 }
 
 /// Requests of this program have no body.

@@ -89,7 +89,9 @@ async fn names_what_may_not_be_read_and_the_role_that_grants_it() {
     let found = wrong(|asked| {
         let is_watch = asked.target.contains("watch=true");
         match asked.target.split('?').next() {
-            Some("/apis/batch/v1/jobs") => Some(Reply::status(403, r#"{"message": "no jobs"}"#)),
+            Some("/apis/batch/v1/jobs" | "/apis/batch/v1/cronjobs") => {
+                Some(Reply::status(403, r#"{"message": "no jobs"}"#))
+            }
             Some("/api/v1/events") if is_watch => Some(Reply::status(403, r#"{"message": "no events"}"#)),
             Some("/apis/policy/v1/poddisruptionbudgets") => Some(Reply::status(404, "404")),
             Some(path) if path.ends_with("/log") => Some(Reply::status(403, r#"{"message": "no logs"}"#)),
@@ -100,10 +102,10 @@ async fn names_what_may_not_be_read_and_the_role_that_grants_it() {
     .await;
     assert_eq!(found.len(), 5, "{found:#?}");
     for (i, parts) in [
-        ["cannot list jobs", "no jobs", "docs/rbac.yaml"],
+        ["cannot list jobs, cronjobs: ", "no jobs", "docs/rbac.yaml"],
         ["cannot list poddisruptionbudgets", "404", "collector.kubernetes.kinds"],
         ["cannot watch events", "no events", "docs/rbac.yaml"],
-        ["shop/web", "no logs", "docs/rbac.yaml"],
+        ["shop/web", "no logs", "sentinel-mesh-logs"],
         ["/metrics/cadvisor", "no metrics", "nodes/metrics"],
     ]
     .iter()
