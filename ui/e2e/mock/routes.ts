@@ -38,6 +38,7 @@ export class MockApi {
       case 'metrics': return this.metric(parts, params);
       case 'query_range': return ok(this.metrics.range(params, now));
       case 'pipeline': return ok(pipelineAt(now));
+      case 'objects': return b ? missing(path) : page([], params);
       case 'dead-letters': return this.deadLetters(method, a, params, now);
       default: return missing(path);
     }

@@ -3,7 +3,7 @@ import type * as schema from './schema';
 
 export type {
   Capacity, ChangeRow, ClusterRow, DeadLetterDetail, DeadLetterRow, EventRow, FacetRow, Histogram, HistogramRow, LogRow, MetricRow, NamespaceRow,
-  NodeRow, Overview, Pipeline, PodLogLine, PodLogs, PodRow, ProblemRow, RangeAnswer, ReplayAnswer, SeriesStats, Stage, Status, TopicRow, TopRow,
+  NodeRow, ObjectRow, Overview, Pipeline, PodLogLine, PodLogs, PodRow, ProblemRow, RangeAnswer, ReplayAnswer, SeriesStats, Stage, Status, TopicRow, TopRow,
   Usage, WorkloadRow,
 } from './schema';
 export type { ConditionDto as Condition, ContainerDto as Container, ContainerStateDto as ContainerState, LastTermination, OwnerDto as Owner } from './schema';

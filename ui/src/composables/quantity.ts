@@ -79,7 +79,7 @@ export function quantityText(value: number | null | undefined, unit: Unit): stri
     case 'bytes': return bytesText(value) + unit.suffix;
     case 'seconds': return secondsText(value);
     case 'ratio': return `${significant(value * 100)} %${unit.suffix}`;
-    case 'cores': return significant(value, 4);
+    case 'cores': return significant(value);
     case 'timestamp': return exactText(value * 1000, 'utc');
     case 'plain': return siText(value) + unit.suffix;
   }

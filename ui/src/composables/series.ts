@@ -93,7 +93,7 @@ export function seriesNames(all: readonly LabelSet[]): string[] {
   const telling = labels.filter((label) => label !== '__name__' && all.some((set) => set[label] !== all[0]?.[label]));
   const used = telling.length > 0 ? telling : labels.filter((label) => label !== '__name__').slice(0, 1);
   return all.map((set) => {
-    const texts = used.filter((label) => (set[label] ?? '') !== '').map((label) => set[label] ?? '');
+    const texts = used.filter((label) => (set[label] ?? '') !== '').map((label) => (/^\d+$/.test(set[label] ?? '') ? `${label} ${set[label] ?? ''}` : (set[label] ?? '')));
     return texts.length > 0 ? texts.join(' · ') : '(no label)';
   });
 }

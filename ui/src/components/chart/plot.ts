@@ -3,6 +3,7 @@ import uPlot from 'uplot';
 
 import { clockText, dateText, type Zone } from '../../composables/moment';
 import { axisTexts, type Unit } from '../../composables/quantity';
+import { colourName, N_COLOURS, tokenOf } from '../../composables/token';
 
 export interface ReferenceLine { text: string; value: number; tone: 'request' | 'limit' }
 export type MarkKind = 'rollout' | 'restart' | 'incident';
@@ -26,9 +27,6 @@ export interface PlotEvents {
   cursor: (index: number | null, left: number, top: number) => void;
 }
 
-export const N_COLOURS = 10;
-export const tokenOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-export const colourName = (i: number): string => `series-${i % N_COLOURS}`;
 const DASHES = [[], [6, 4], [2, 3], [8, 3, 2, 3]];
 export const dashOf = (i: number): number[] => DASHES[Math.floor(i / N_COLOURS) % DASHES.length] ?? [];
 
@@ -129,17 +127,18 @@ export function seriesPair({ index, isOthers }: PlotLine): [uPlot.Series, uPlot.
 
 /** The part of the range before the first point: nothing was known there, which is not the same as zero. */
 function shadeUnknown(u: uPlot, view: PlotView): void {
-  const first = u.data[0][0];
-  if (first === undefined || first * 1000 < view.from + (view.to - view.from) * 0.02) return;
+  const [times, ...columns] = u.data;
+  const first = times.find((_, i) => columns.some((column) => typeof column[i] === 'number'));
+  if (first !== undefined && first * 1000 < view.from + (view.to - view.from) * 0.02) return;
   const { ctx, bbox } = u;
-  const width = Math.min(bbox.width, u.valToPos(first, 'x', true) - bbox.left);
+  const width = first === undefined ? bbox.width : Math.min(bbox.width, u.valToPos(first, 'x', true) - bbox.left);
   const gap = 6 * devicePixelRatio;
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, width, bbox.height);
   ctx.clip();
-  ctx.strokeStyle = tokenOf('line-1');
-  ctx.globalAlpha = 0.7;
+  ctx.strokeStyle = tokenOf('line-2');
+  ctx.globalAlpha = 0.4;
   ctx.lineWidth = devicePixelRatio;
   ctx.beginPath();
   for (let x = bbox.left - bbox.height; x < bbox.left + width; x += gap) {
@@ -172,7 +171,7 @@ export function plotOptions(view: PlotView, size: { width: number; height: numbe
     },
     axes: [
       { font: FONT, stroke: text, grid: { show: false }, ticks: { ...grid, size: 4 }, size: 26, gap: 3, space: 72, values: (_, splits, __, ___, increment) => timeTexts(splits, increment, view.zone) },
-      { font: FONT, stroke: text, grid, ticks: { show: false }, gap: 6, size: gap, space: 32, incrs: () => stepsOf(view.unit), splits: (_, __, low, high, step) => ticksOf(low, high, step), values: (_, splits) => axisTexts(splits, view.unit) },
+      { font: FONT, stroke: text, grid, ticks: { show: false }, gap: 6, size: gap, space: 32, incrs: () => stepsOf(view.unit), splits: (_, __, low, high, step) => ticksOf(low, high, step), values: (u, splits) => (u.data[0].length === 0 ? splits.map(() => '') : axisTexts(splits, view.unit)) },
     ],
     series: [{}],
     hooks: {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { jsonFields, splitFound } from './line';
+import { bodyParts, jsonFields, splitFound } from './line';
 
 describe('line', () => {
   it('marks every occurrence and keeps the text', () => {
@@ -14,5 +14,12 @@ describe('line', () => {
     expect(jsonFields('{"level":"info","n":3}')).toEqual([['level', 'info'], ['n', '3']]);
     expect(jsonFields('{not json}')).toBeNull();
     expect(jsonFields('GET /')).toBeNull();
+  });
+
+  it('shows a structured line as its message and the rest as names and values', () => {
+    const parts = bodyParts('{"ts":"2026","level":"info","msg":"request","status":200}');
+    expect(parts.map((part) => part.text).join('')).toBe('request  status=200');
+    expect(parts.map((part) => part.isName)).toEqual([false, true, false]);
+    expect(bodyParts('plain {text}')).toEqual([{ text: 'plain {text}', isName: false }]);
   });
 });

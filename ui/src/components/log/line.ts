@@ -42,6 +42,23 @@ export function splitFound(body: string, words: readonly string[]): FoundPart[] 
   return parts;
 }
 
+/** What says when and how bad stands before the line already. */
+const SAID = new Set(['ts', 'time', 'timestamp', '@timestamp', 'level', 'severity', 'lvl']);
+const MESSAGES = ['msg', 'message', 'event'];
+
+export interface BodyPart { text: string; isName: boolean }
+
+/** A structured body as `message name=value …`, for reading; any other text as it is. */
+export function bodyParts(body: string): BodyPart[] {
+  const fields = jsonFields(body);
+  if (!fields) return [{ text: body, isName: false }];
+  const message = MESSAGES.map((name) => fields.find((field) => field[0] === name)).find((field) => field !== undefined);
+  const rest = fields.filter((field) => field !== message && !SAID.has(field[0]));
+  const parts: BodyPart[] = message ? [{ text: message[1], isName: false }] : [];
+  for (const [name, value] of rest) parts.push({ text: `${parts.length > 0 ? '  ' : ''}${name}=`, isName: true }, { text: value, isName: false });
+  return parts;
+}
+
 /** The fields of a body that is one JSON object; `null` for other text. */
 export function jsonFields(body: string): [string, string][] | null {
   const text = body.trim();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { detailText, detailTitle } from './stage';
+import { detailRows, detailText, detailTitle } from './stage';
 
 describe('stage', () => {
   it('writes a detail by the unit in its name', () => {
@@ -10,5 +10,9 @@ describe('stage', () => {
     expect(detailText('fsync_p99_seconds', 0.004)).toBe('4 ms');
     expect(detailText('requests_per_s', 2.5)).toBe('2.50/s');
     expect(detailText('n_series', 14_820)).toBe('14,820');
+  });
+
+  it('puts rate and total of one thing into one row', () => {
+    expect(detailRows({ failed_scrapes_per_s: 0.25, failed_scrapes_total: 87, queue_bytes: 0 })).toEqual([['Failed scrapes', '0.250/s · 87'], ['Queue', '0 B']]);
   });
 });

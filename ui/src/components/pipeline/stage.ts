@@ -12,3 +12,10 @@ export function detailText(key: string, value: number): string {
   if (key.endsWith('_per_s')) return `${significant(value)}/s`;
   return Number.isInteger(value) ? countText(value) : significant(value);
 }
+
+/** Rate and total of the same thing stand in one row. */
+export function detailRows(details: Record<string, number>): [title: string, text: string][] {
+  const rows = new Map<string, string[]>();
+  for (const [key, value] of Object.entries(details)) rows.set(detailTitle(key), [...(rows.get(detailTitle(key)) ?? []), detailText(key, value)]);
+  return [...rows].map(([title, texts]) => [title, texts.join(' · ')]);
+}
