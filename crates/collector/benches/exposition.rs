@@ -1,5 +1,6 @@
-//! Reading of real scrapes, against `prometheus-parse`, the fastest public parser that is a crate
-//! (`openmetrics-parser` and `prometheus-scrape` were tried too and are slower).
+//! Reading of real scrapes, against the public parsers that are crates: `prometheus-parse` (the most used),
+//! `prom_text_format_parser` (winnow) and `nom-openmetrics` (borrows names; knows no timestamps).
+//! `openmetrics-parser` and `prometheus-scrape` were tried too and are slower than the first.
 
 use std::hint::black_box;
 use std::io::BufRead as _;
@@ -36,18 +37,34 @@ fn read_labels(body: &str) -> usize {
     n_labels
 }
 
-fn read_with_reference(body: &str) -> usize {
-    let lines = body.lines().map(|line| Ok(line.to_owned()));
-    prometheus_parse::Scrape::parse(lines).expect("a valid body").samples.len()
+/// Number of samples that a reference finds; none if it cannot read the body. Lines of histograms and
+/// summaries may be counted as one.
+type Reference = (&'static str, fn(&str) -> Option<usize>);
+
+const REFERENCES: [Reference; 3] = [
+    ("prometheus-parse", |body| {
+        let lines = body.lines().map(|line| Ok(line.to_owned()));
+        Some(prometheus_parse::Scrape::parse(lines).ok()?.samples.len())
+    }),
+    ("prom_text_format_parser", |body| {
+        let (metrics, error) = prom_text_format_parser::parse_scrape(body);
+        error.is_none().then(|| metrics.iter().map(|metric| metric.samples.len()).sum())
+    }),
+    ("nom-openmetrics", |body| {
+        let (_, families) = nom_openmetrics::parser::prometheus(body).ok()?;
+        Some(families.iter().map(|family| family.samples.len()).sum())
+    }),
+];
+
+#[expect(clippy::print_stdout, reason = "a benchmark says what it compares and what it skips")]
+fn say(text: &str) {
+    println!("{text}");
 }
 
 fn exposition(criterion: &mut Criterion) {
     for target in ["kubelet/cadvisor", "apiserver/metrics"] {
         let Some(body) = recorded(target) else {
-            #[expect(clippy::print_stdout, reason = "a skipped benchmark must say so")]
-            {
-                println!("SKIPPED: the recording with {target} is not there");
-            }
+            say(&format!("SKIPPED: the recording with {target} is not there"));
             continue;
         };
         let mut n_samples = 0_u64;
@@ -62,9 +79,14 @@ fn exposition(criterion: &mut Criterion) {
         group.bench_function("OpenMetrics, grammar", |bencher| {
             bencher.iter(|| read(black_box(&openmetrics), Format::OpenMetricsLenient));
         });
-        group.bench_function("prometheus-parse", |bencher| {
-            bencher.iter(|| read_with_reference(black_box(&body)));
-        });
+        for (name, read) in REFERENCES {
+            let Some(n_found) = read(&body) else {
+                say(&format!("SKIPPED: {name} cannot read {target}"));
+                continue;
+            };
+            say(&format!("{name} finds {n_found} of {n_samples} samples"));
+            group.bench_function(name, |bencher| bencher.iter(|| read(black_box(&body))));
+        }
         group.finish();
     }
 }
