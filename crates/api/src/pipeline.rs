@@ -77,14 +77,15 @@ fn lag(offsets: &TopicOffsets, commits: &[Option<Commit>]) -> u64 {
 }
 
 /// A pipeline that may have to replay commits an older offset than it has reached, and says in the note
-/// how far it is.
+/// how far it is: the number alone, or under `p`.
 fn position_of(commit: &Commit) -> u64 {
     #[derive(Deserialize)]
     struct Note {
         p: u64,
     }
-    let reached = serde_json::from_str::<Note>(&commit.metadata).map_or(0, |note| note.p);
-    reached.max(commit.offset)
+    let noted = || serde_json::from_str::<Note>(&commit.metadata).map(|note| note.p);
+    let reached = commit.metadata.parse().or_else(|_| noted()).unwrap_or_default();
+    commit.offset.max(reached)
 }
 
 fn components(report: &HealthReport) -> BTreeMap<String, ComponentDto> {

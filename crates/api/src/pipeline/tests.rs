@@ -97,5 +97,6 @@ fn lag_counts_from_where_a_group_is_and_not_from_where_it_would_replay() {
     let commit = |offset, metadata: &str| Some(Commit { offset, metadata: metadata.to_owned() });
     assert_eq!(lag(&offsets, &[commit(450, ""), commit(10, "")]), 50);
     assert_eq!(lag(&offsets, &[commit(150, r#"{"v":1,"p":490}"#), commit(10, "")]), 10);
+    assert_eq!(lag(&offsets, &[commit(150, "490"), commit(10, "")]), 10);
     assert_eq!(lag(&offsets, &[commit(20, ""), None]), 400 + 10, "what retention removed is no lag");
 }
