@@ -134,7 +134,7 @@ impl Template {
     pub fn spec_of(&self, pod: &PodMarks<'_>) -> String {
         let mut out = String::with_capacity(self.pod_spec.len() + 128);
         let mut rest = &*self.pod_spec;
-        while let Some(at) = rest.find(|letter: char| letter <= '\u{4}') {
+        while let Some(at) = rest.bytes().position(|byte| byte <= 4) {
             out.push_str(&rest[..at]);
             match &rest[at..=at] {
                 TOKEN_MARK => out.push_str(pod.token),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Event, Node, Pod};
-use kube::api::{Api, ListParams, LogParams};
-use kube::runtime::watcher;
+use kube::api::{Api, ListParams, LogParams, WatchParams};
+use kube::runtime::{WatchStreamExt as _, reflector, watcher};
 use kube::{Client, Config as ClientConfig};
 use sentinel_model::Timestamp;
 use sentinel_runtime::{Service as _, Shutdown, ShutdownTrigger, Task};
@@ -115,6 +115,67 @@ async fn a_watcher_with_streaming_lists_sees_the_same() {
     let restarts = watch_until_restarted(&served, watcher::Config::default().streaming_lists()).await;
     assert!(restarts.values().any(|count| *count >= 2));
     served.stop().await;
+}
+
+/// Name and version of each pod in `shop`, asked for on a path that ordered failures do not hit.
+async fn listed(client: &Client) -> BTreeMap<String, String> {
+    let params = ListParams::default().fields("metadata.namespace=shop");
+    let pods = Api::<Pod>::all(client.clone()).list(&params).await.expect("pods");
+    pods.items.iter().map(identity).collect()
+}
+
+fn identity(pod: &Pod) -> (String, String) {
+    let meta = &pod.metadata;
+    (meta.name.clone().expect("a name"), meta.resource_version.clone().expect("a version"))
+}
+
+async fn order(served: &Served, path: &str, body: &'static str) {
+    let request = axum::http::Request::post(path).header("content-type", "application/json");
+    let request = request.body(body.as_bytes().to_vec()).expect("a request");
+    served.client.request_text(request).await.expect("an answer");
+}
+
+#[tokio::test]
+async fn a_reflector_has_what_the_server_has_after_closed_watches_and_forgotten_versions() {
+    let served = serve(CRASH).await;
+    let pods: Api<Pod> = Api::namespaced(served.client.clone(), "shop");
+    let (reader, writer) = reflector::store();
+    let stream = reflector(writer, watcher(pods.clone(), watcher::Config::default()));
+    let mut stream = pin!(stream.default_backoff());
+    for (path, body) in [
+        ("/simulator/watches", "\"close\""),
+        ("/simulator/compact", ""),
+        ("/simulator/failures", r#"{"status": 410, "path_prefix": "/api/v1/namespaces/shop/pods"}"#),
+        ("/simulator/failures", r#"{"status": 500, "path_prefix": "/api/v1/namespaces/shop/pods"}"#),
+        ("/simulator/failures", r#"{"status": 429, "path_prefix": "/api/v1/namespaces/shop/pods"}"#),
+    ] {
+        order(&served, path, body).await;
+        order(&served, "/simulator/watches", "\"close\"").await;
+        served.clock.step(Duration::from_secs(25));
+        let expected = listed(&served.client).await;
+        let reached = async {
+            while reader.state().iter().map(|pod| identity(pod)).collect::<BTreeMap<_, _>>() != expected {
+                // Errors are what the server was told to give; the watcher goes on after them.
+                let _ = stream.next().await.expect("no end");
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reached).await.expect(path);
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn an_open_watch_ends_when_the_server_stops() {
+    let served = serve("").await;
+    let pods: Api<Pod> = Api::all(served.client.clone());
+    let version = pods.list(&ListParams::default()).await.expect("pods").metadata.resource_version;
+    let params = WatchParams::default();
+    let watch = pods.watch(&params, &version.expect("a version")).await.expect("a watch");
+    let begun = tokio::time::Instant::now();
+    served.stop().await;
+    let rest: Vec<_> = tokio::time::timeout(Duration::from_secs(10), watch.collect()).await.expect("an end");
+    assert!(rest.iter().all(Result::is_ok), "a clean end: {rest:?}");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -38,15 +38,13 @@ impl World {
     }
 
     fn release(&mut self) {
-        let quiet: Vec<WorkloadId> = self
-            .workloads
-            .iter()
+        let from = self.dice.index(self.workloads.len().max(1)).min(self.workloads.len());
+        let all = self.workloads[from..].iter().chain(&self.workloads[..from]);
+        let quiet = all
             .filter(|w| matches!(w.app.kind, AppKind::Deployment(_)) && !w.app.extras.is_system)
             .filter(|w| w.progress.state == ProgressState::Complete && !w.is_deleted)
-            .filter(|w| !self.is_troubled(w.id))
-            .map(|w| w.id)
-            .collect();
-        let Some(id) = self.dice.pick(&quiet).copied() else { return };
+            .find(|w| !self.is_troubled(w.id));
+        let Some(id) = quiet.map(|w| w.id) else { return };
         let current = &self.workloads[id.0 as usize].current().version;
         let version = Version { tag: super::start::next_tag(&current.tag), ..current.clone() };
         self.roll_out(id, version);

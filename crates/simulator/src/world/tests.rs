@@ -7,3 +7,4 @@ mod metrics;
 mod pace;
 mod rollouts;
 mod shape;
+mod truth;
