@@ -15,6 +15,7 @@ mod metrics;
 mod pipeline;
 mod pipelines;
 mod replay;
+mod room;
 mod rules;
 mod service;
 #[cfg(test)]

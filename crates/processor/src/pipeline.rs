@@ -218,3 +218,6 @@ impl Pipeline {
 fn new_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(100), Duration::from_secs(10))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 use sentinel_model::{
-    FrameKind, Labels, MetricBatch, Resolution, Rollup, Series, SeriesRef, StreamKey, Timestamp, Window,
+    FrameKind, MetricBatch, Resolution, Rollup, Series, SeriesRef, StreamKey, Timestamp, Window,
 };
 
 use crate::aggregate::{Sample, aggregate};
@@ -14,6 +14,7 @@ use crate::rules::{Routes, Rules, Verdict};
 use crate::watermark::{STEP_MS, Watermark, WatermarkLimits, collector_hash};
 
 mod checkpoint;
+mod samples;
 mod series;
 
 pub(crate) use checkpoint::Checkpoint;

@@ -10,6 +10,7 @@ use sentinel_bus::{Outgoing, Record, Route};
 use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Topic, Window};
 use sentinel_proto::{EncodedFrame, EncoderConfig, RollupEncoder};
 
+use crate::room;
 use crate::rules::Routes;
 use crate::windows::Closed;
 
@@ -111,6 +112,7 @@ impl Outbox {
         let outlet = partition_of(&all[index].labels, self.outlets.len() as u32);
         let defined = &mut self.outlets[outlet as usize].series;
         let series = SeriesRef(defined.len() as u32);
+        room::make(defined);
         defined.push(all[index].clone());
         self.places[index] = (outlet, series);
         (outlet as usize, series)

@@ -235,3 +235,6 @@ fn misplaced(record: &Delivered, batch: &MetricBatch, outcome: &Outcome, metrics
     };
     [letter("late", &outcome.late), letter("future", &outcome.future)].into_iter().flatten().collect()
 }
+
+#[cfg(test)]
+mod tests;

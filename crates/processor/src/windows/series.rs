@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
-use super::{AHashMap, Labels, Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
+use hashbrown::HashTable;
+
+use super::samples::Samples;
+use super::{Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
+use crate::room;
 use sentinel_model::Aggregate;
 
 /// Series by place. Places stay until [`SeriesTable::compact`].
@@ -10,7 +14,9 @@ pub(super) struct SeriesTable {
     look_back_ms: i64,
     all: Vec<Series>,
     states: Vec<State>,
-    by_labels: AHashMap<Labels, u32>,
+    /// Places, found by the labels in `all`: the labels are not held twice.
+    by_labels: HashTable<u32>,
+    hashes: ahash::RandomState,
     n_dead: usize,
 }
 
@@ -19,7 +25,7 @@ struct State {
     is_dead: bool,
     /// Sorted by time. At most one of them lies before every open window: kept as the predecessor of a
     /// counter's next sample, and to recognise a repeat.
-    samples: Vec<Sample>,
+    samples: Samples,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +44,14 @@ pub(super) const OVER_LIMIT: u32 = u32::MAX - 1;
 
 impl SeriesTable {
     pub(super) fn new(look_back_ms: i64) -> Self {
-        Self { look_back_ms, all: Vec::new(), states: Vec::new(), by_labels: AHashMap::new(), n_dead: 0 }
+        Self {
+            look_back_ms,
+            all: Vec::new(),
+            states: Vec::new(),
+            by_labels: HashTable::new(),
+            hashes: ahash::RandomState::new(),
+            n_dead: 0,
+        }
     }
 
     /// All series, dead ones included, by place.
@@ -56,16 +69,21 @@ impl SeriesTable {
 
     /// The place of a series, new if need be; `None` beyond the limit.
     pub(super) fn place(&mut self, series: Series, routes: Routes, limit: usize) -> Option<u32> {
-        if let Some(slot) = self.by_labels.get(&series.labels) {
+        let hash = self.hashes.hash_one(&series.labels);
+        let is_same = |slot: &u32| self.all[*slot as usize].labels == series.labels;
+        if let Some(slot) = self.by_labels.find(hash, is_same) {
             return Some(*slot);
         }
         if self.n_live() >= limit {
             return None;
         }
         let slot = u32::try_from(self.all.len()).ok().filter(|slot| *slot < OVER_LIMIT)?;
-        self.by_labels.insert(series.labels.clone(), slot);
+        room::make(&mut self.all);
         self.all.push(series);
-        self.states.push(State { routes, is_dead: false, samples: Vec::new() });
+        let (all, hashes) = (&self.all, &self.hashes);
+        self.by_labels.insert_unique(hash, slot, |slot| hashes.hash_one(&all[*slot as usize].labels));
+        room::make(&mut self.states);
+        self.states.push(State { routes, is_dead: false, samples: Samples::default() });
         Some(slot)
     }
 
@@ -75,13 +93,15 @@ impl SeriesTable {
         let place = match state.samples.last() {
             None => 0,
             Some(last) if last.at_ms < sample.at_ms => state.samples.len(),
-            Some(_) => match state.samples.binary_search_by_key(&sample.at_ms, |known| known.at_ms) {
-                Ok(place) if state.samples[place].value.to_bits() == sample.value.to_bits() => {
-                    return Insert::Repeated;
+            Some(_) => {
+                let place = state.samples.first_at(sample.at_ms);
+                let known = state.samples.get(place);
+                if known.at_ms == sample.at_ms {
+                    let is_same = known.value.to_bits() == sample.value.to_bits();
+                    return if is_same { Insert::Repeated } else { Insert::Conflict };
                 }
-                Ok(_) => return Insert::Conflict,
-                Err(place) => place,
-            },
+                place
+            }
         };
         if sample.at_ms < frontier_ms {
             return Insert::Late;
@@ -89,10 +109,6 @@ impl SeriesTable {
         if state.is_dead {
             state.is_dead = false;
             self.n_dead -= 1;
-        }
-        if state.samples.len() == state.samples.capacity() {
-            // Doubling would leave nearly half of the room empty, for each of very many series.
-            state.samples.reserve_exact(2);
         }
         state.samples.insert(place, sample);
         Insert::Accepted
@@ -107,13 +123,17 @@ impl SeriesTable {
         mut found: impl FnMut(Timestamp, Aggregate),
     ) {
         let samples = &self.states[slot as usize].samples;
-        let mut at = samples.partition_point(|sample| sample.at_ms < span.start.as_millis());
-        while at < samples.len() && samples[at].at_ms < span.end.as_millis() {
-            let window = Window::holding(Timestamp::from_millis(samples[at].at_ms), resolution);
+        let mut at = samples.first_at(span.start.as_millis());
+        let until = samples.first_at(span.end.as_millis());
+        let mut of_window = Vec::new();
+        while at < until {
+            let window = Window::holding(Timestamp::from_millis(samples.get(at).at_ms), resolution);
             let end_ms = window.end().as_millis();
-            let n = samples[at..].iter().take_while(|sample| sample.at_ms < end_ms).count();
-            found(window.start, self.of_window(slot, at..at + n, resolution));
-            at += n;
+            of_window.clear();
+            of_window.extend((at..until).map(|i| samples.get(i)).take_while(|sample| sample.at_ms < end_ms));
+            let before = at.checked_sub(1).map(|before| samples.get(before));
+            found(window.start, self.of_window(slot, &of_window, before, resolution));
+            at += of_window.len();
         }
     }
 
@@ -132,9 +152,8 @@ impl SeriesTable {
         let keep_ms = keep_from.as_millis();
         let oldest_ms = keep_ms.saturating_sub(self.look_back_ms);
         for state in &mut self.states {
-            let n_old = state.samples.partition_point(|sample| sample.at_ms < keep_ms);
-            state.samples.drain(..n_old.saturating_sub(1));
-            state.samples.shrink_to(2 * state.samples.len() + 4);
+            let n_old = state.samples.first_at(keep_ms);
+            state.samples.drop_first(n_old.saturating_sub(1));
             let is_dead = state.samples.last().is_none_or(|last| last.at_ms < oldest_ms);
             if is_dead && !state.is_dead {
                 state.is_dead = true;
@@ -160,7 +179,7 @@ impl SeriesTable {
         let mut slots = moved.iter();
         self.all.retain(|_| slots.next() != Some(&super::NO_SLOT));
         self.states.retain(|state| !state.is_dead);
-        self.by_labels.retain(|_, slot| {
+        self.by_labels.retain(|slot| {
             *slot = moved[*slot as usize];
             *slot != super::NO_SLOT
         });
@@ -168,11 +187,16 @@ impl SeriesTable {
         Some(moved)
     }
 
-    fn of_window(&self, slot: u32, range: Range<usize>, resolution: Resolution) -> Aggregate {
-        let samples = &self.states[slot as usize].samples;
-        let oldest_ms = samples[range.start].at_ms.saturating_sub(self.look_back_ms);
-        let before = range.start.checked_sub(1).map(|before| samples[before]);
+    /// `before` is the sample ahead of the window's, however old.
+    fn of_window(
+        &self,
+        slot: u32,
+        samples: &[Sample],
+        before: Option<Sample>,
+        resolution: Resolution,
+    ) -> Aggregate {
+        let oldest_ms = samples[0].at_ms.saturating_sub(self.look_back_ms);
         let before = before.filter(|before| before.at_ms >= oldest_ms);
-        aggregate(&samples[range], before, self.all[slot as usize].kind, resolution)
+        aggregate(samples, before, self.all[slot as usize].kind, resolution)
     }
 }

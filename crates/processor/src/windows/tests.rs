@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use sentinel_model::{Aggregate, METRIC_NAME, MetricKind, Point};
+use sentinel_model::{Aggregate, Labels, METRIC_NAME, MetricKind, Point};
 
 use super::*;
 

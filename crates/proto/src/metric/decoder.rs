@@ -155,12 +155,13 @@ impl Stream {
     fn clear(&mut self) -> Vec<Series> {
         self.definitions.clear();
         self.groups.clear();
-        self.slots.clear();
+        self.slots = Vec::new();
         std::mem::take(&mut self.series)
     }
 
     fn define(&mut self, defined: Vec<Series>) {
-        self.slots.reserve(defined.len());
+        self.slots.reserve_exact(defined.len());
+        self.series.reserve_exact(defined.len());
         for series in defined {
             self.slots.push(Slot::new(Trait::of(&series, self.series.last())));
             self.series.push(series);

@@ -110,7 +110,10 @@ impl Stream {
         if let Some(definitions) = &frame.defined {
             let n_known = self.series.len();
             let known = Known { before: &before, labels };
-            for series in self.definitions.read(definitions, n_known, known)? {
+            let defined = self.definitions.read(definitions, n_known, known)?;
+            self.slots.reserve_exact(defined.len());
+            self.series.reserve_exact(defined.len());
+            for series in defined {
                 self.slots.push(Slot::new(Trait::of(&series, self.series.last())));
                 self.series.push(series);
             }
@@ -125,7 +128,7 @@ impl Stream {
     /// Forgets everything but where the stream stands; gives the series that were known.
     fn clear(&mut self) -> Vec<Series> {
         self.definitions.clear();
-        self.slots.clear();
+        self.slots = Vec::new();
         std::mem::take(&mut self.series)
     }
 

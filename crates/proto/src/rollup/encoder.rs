@@ -68,10 +68,11 @@ impl RollupEncoder {
         }
         let (sequence, is_key) = self.pace.begin();
         if is_key {
-            self.slots.clear();
+            self.slots = Vec::new();
             self.definitions.clear();
         }
         let n_known = self.slots.len();
+        self.slots.reserve_exact(series.len() - n_known);
         for i in n_known..series.len() {
             self.slots.push(Slot::new(Trait::of(&series[i], i.checked_sub(1).map(|i| &series[i]))));
         }

@@ -9,6 +9,7 @@ use sentinel_proto::{EncoderConfig, RollupEncoder};
 
 use super::super::outbox;
 use super::open::Open;
+use crate::room;
 
 /// The open windows of one stream.
 pub(super) struct Merged {
@@ -97,6 +98,7 @@ impl Merged {
             let place = before.get(number).copied().filter(is_same).unwrap_or_else(|| {
                 let known = by_labels.get_or_insert_with(|| by_labels_of(&self.series));
                 *known.entry(series.labels.clone()).or_insert_with(|| {
+                    room::make(&mut self.series);
                     self.series.push(series.clone());
                     self.series.len() as u32 - 1
                 })
@@ -113,6 +115,7 @@ impl Merged {
         let kind = self.series[place].kind;
         for wide in &mut self.wide {
             if wide.open.len() <= place {
+                wide.open.reserve_exact(self.series.len() - wide.open.len());
                 wide.open.resize_with(self.series.len(), Open::default);
             }
             wide.open[place].merge(&rollup.aggregate, kind);
