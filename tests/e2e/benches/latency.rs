@@ -5,6 +5,8 @@
 //!
 //! The reference of the same run is the same path at a hundredth of the load.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
