@@ -26,6 +26,9 @@ const LAYOUTS: [(usize, usize); 3] = [(5, 1), (3, 3), (1, 4)];
 /// very many series.
 const ROOM: usize = 2;
 
+/// Samples that a search looks at one by one.
+const NEWEST: usize = 4;
+
 impl Samples {
     pub(super) fn len(&self) -> usize {
         let (head, stride) = self.layout();
@@ -56,6 +59,13 @@ impl Samples {
     /// Index of the first sample at or after `at_ms`.
     pub(super) fn first_at(&self, at_ms: i64) -> usize {
         let (mut low, mut high) = (0, self.len());
+        // What is asked for is nearly always among the newest.
+        for index in (0..high).rev().take(NEWEST) {
+            if self.get(index).at_ms < at_ms {
+                return index + 1;
+            }
+            high = index;
+        }
         while low < high {
             let middle = low.midpoint(high);
             if self.get(middle).at_ms < at_ms {

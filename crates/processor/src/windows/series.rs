@@ -129,9 +129,15 @@ impl SeriesTable {
         while at < until {
             let window = Window::holding(Timestamp::from_millis(samples.get(at).at_ms), resolution);
             let end_ms = window.end().as_millis();
+            let before = at.checked_sub(1).map(|before| samples.get(before));
+            let is_last = at + 1 == until || samples.get(at + 1).at_ms >= end_ms;
+            if is_last {
+                found(window.start, self.of_window(slot, &[samples.get(at)], before, resolution));
+                at += 1;
+                continue;
+            }
             of_window.clear();
             of_window.extend((at..until).map(|i| samples.get(i)).take_while(|sample| sample.at_ms < end_ms));
-            let before = at.checked_sub(1).map(|before| samples.get(before));
             found(window.start, self.of_window(slot, &of_window, before, resolution));
             at += of_window.len();
         }
