@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { seriousFindings } from './axe';
 import { openBrowser, type Opened } from './browser';
-import { openWorld, PATIENCE, type World } from './world';
+import { FIRST_ROW, openWorld, PATIENCE, type World } from './world';
 
 const CHART = '/explorer?match=pod_memory_working_set_bytes&by=namespace&aggregate=sum';
 
@@ -50,7 +50,7 @@ describe('behaviour', () => {
 
   it('keeps filter, sorting and panel over a reload, and Back closes the panel', async () => {
     await page.goto(`${world.url}/workloads?view=flat`);
-    const row = '[role=row][aria-rowindex="2"]';
+    const row = FIRST_ROW;
     await page.waitForSelector(row, { timeout: PATIENCE });
     await page.click('[role=columnheader] button:has-text("Memory")');
     await page.waitForURL(/sort=-memory/);
@@ -74,7 +74,7 @@ describe('behaviour', () => {
     await page.keyboard.press('g');
     await page.keyboard.press('w');
     await page.waitForURL(/\/workloads/);
-    await page.waitForSelector('[role=row][aria-rowindex="2"]', { timeout: PATIENCE });
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
     await page.keyboard.press('j');
     await page.keyboard.press('Enter');
     await page.waitForSelector('.panel');
@@ -129,10 +129,22 @@ describe('behaviour', () => {
     await page.waitForURL((url) => !url.search.includes('from='));
   });
 
+  it('shows a workload with its pods, events and changes', async () => {
+    await page.goto(`${world.url}/workloads?kind=Deployment`);
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    await page.click(FIRST_ROW);
+    await page.waitForSelector('.panel .pods li', { timeout: PATIENCE });
+    for (const [tab, sign] of [['Events', '.panel .event, .panel .state'], ['Changes', '.panel .section table, .panel .section .small']] as const) {
+      await page.click(`[role=tab]:has-text("${tab}")`);
+      await page.waitForSelector(sign, { timeout: PATIENCE });
+      expect(await seriousFindings(page), tab).toEqual([]);
+    }
+  });
+
   it('shows a pod with its containers, metrics, logs, events and manifest', async () => {
     await page.goto(`${world.url}/workloads?view=flat&sort=-cpu`);
-    await page.waitForSelector('[role=row][aria-rowindex="2"]', { timeout: PATIENCE });
-    await page.click('[role=row][aria-rowindex="2"]');
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    await page.click(FIRST_ROW);
     await page.waitForSelector('.containers li', { timeout: PATIENCE });
     await page.click('[role=tab]:has-text("Metrics")');
     await page.waitForSelector('.panel .u-over', { timeout: PATIENCE });

@@ -1,4 +1,5 @@
 // Ten thousand pods: the table scrolls and the map draws without holding the page up.
+import { cpus, loadavg } from 'node:os';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -7,7 +8,8 @@ import { type Mock, startMock } from './mock-server';
 import { FIRST_ROW } from './world';
 
 const N_PODS = 10_000;
-const LONGEST_MS = 100;
+/** A task may take this long on a machine of its own, and longer on one that is shared. */
+const LONGEST_MS = 100 * Math.min(3, Math.max(1, (loadavg()[0] ?? 0) / cpus().length));
 const N_TURNS = 60;
 /** What may be the machine's, which others use, too. */
 const STRAY_SHARE = 0.05;

@@ -17,6 +17,7 @@ const SCREENS = [
   { name: 'overview', path: '/', sign: '.health li b' },
   { name: 'workloads', path: '/workloads', sign: '[role=row][aria-rowindex="2"]' },
   { name: 'pods', path: '/workloads?view=flat&sort=-cpu', sign: '[role=row][aria-rowindex="2"]' },
+  { name: 'map', path: '/workloads?view=map&group=node', sign: '.cells .label' },
   { name: 'nodes', path: '/nodes', sign: '[role=row][aria-rowindex="2"]' },
   { name: 'events', path: '/events?range=1h', sign: '[role=row][aria-rowindex="2"]' },
   { name: 'explorer', path: '/explorer?match=pod_memory_working_set_bytes&by=namespace&aggregate=sum', sign: '.legend tbody tr' },

@@ -42,7 +42,8 @@ export interface Socket {
 }
 
 export interface LiveOptions {
-  open: () => Promise<Socket>;
+  /** Told how many attempts failed before it. */
+  open: (nFailed: number) => Promise<Socket>;
   now: () => number;
   random: () => number;
 }
@@ -140,7 +141,7 @@ export class LiveClient {
   private async connect(): Promise<void> {
     this.retryTimer = null;
     try {
-      const socket = await this.options.open();
+      const socket = await this.options.open(this.attempts);
       if (!this.isStarted) {
         socket.close(1000);
         return;

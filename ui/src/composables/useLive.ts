@@ -2,13 +2,15 @@
 import { defineStore } from 'pinia';
 import { computed, onScopeDispose, ref, watch } from 'vue';
 
-import { BASE, post, queryText, readToken } from '../api/http';
+import { BASE, get, post, queryText, readToken } from '../api/http';
 import { LiveClient, type Phase, type Socket, type Subscription } from '../api/live';
 import type { Pipeline } from '../api/types';
 import { useTimeline } from './useTimeline';
 
-async function open(): Promise<Socket> {
+async function open(nFailed: number): Promise<Socket> {
   let ticket: string | null = null;
+  // A browser does not say why a WebSocket was refused; this does.
+  if (nFailed > 0 && !readToken()) await get('/status');
   if (readToken()) ticket = (await post<{ ticket: string }>('/ws-ticket')).ticket;
   const address = `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${BASE}/ws${queryText({ ticket })}`;
   return new WebSocket(address, 'sentinel.v1') as unknown as Socket;
