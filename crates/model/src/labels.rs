@@ -81,7 +81,7 @@ impl Labels {
 
     /// Pairs in order of name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> + '_ {
-        Pairs { own: &self.0, next_own: 0, common: self.common(), next_common: 0 }
+        Pairs { own: OwnPairs::new(&self.0), common: self.common().map(OwnPairs::new) }
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -175,37 +175,58 @@ impl Packed {
 
 /// Own pairs and those in common, merged by name.
 struct Pairs<'a> {
-    own: &'a Packed,
-    next_own: usize,
-    common: Option<&'a Packed>,
-    next_common: usize,
+    own: OwnPairs<'a>,
+    common: Option<OwnPairs<'a>>,
+}
+
+/// The pairs of one allocation.
+struct OwnPairs<'a> {
+    /// The pair that is next.
+    next: Option<(&'a str, &'a str)>,
+    text: &'a str,
+    ends: std::slice::Iter<'a, u32>,
+    start: usize,
+}
+
+impl<'a> OwnPairs<'a> {
+    fn new(packed: &'a Packed) -> Self {
+        let mut pairs = Self { next: None, text: &packed.text, ends: packed.ends.iter(), start: 0 };
+        pairs.step();
+        pairs
+    }
+
+    /// Gives the next pair and goes on to the one after it.
+    #[inline]
+    fn step(&mut self) -> Option<(&'a str, &'a str)> {
+        let given = self.next.take();
+        if let (Some(name_end), Some(value_end)) = (self.ends.next(), self.ends.next()) {
+            let (name_end, value_end) = (*name_end as usize, *value_end as usize);
+            self.next = Some((&self.text[self.start..name_end], &self.text[name_end..value_end]));
+            self.start = value_end;
+        }
+        given
+    }
+
+    fn n_left(&self) -> usize {
+        self.ends.len() / 2 + usize::from(self.next.is_some())
+    }
 }
 
 impl<'a> Iterator for Pairs<'a> {
     type Item = (&'a str, &'a str);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let own = self.own.pair(self.next_own);
-        let common = self.common.and_then(|common| common.pair(self.next_common));
-        match (own, common) {
-            (Some(own), Some(common)) if common.0 < own.0 => {
-                self.next_common += 1;
-                Some(common)
-            }
-            (None, Some(common)) => {
-                self.next_common += 1;
-                Some(common)
-            }
-            (own, _) => {
-                self.next_own += 1;
-                own
-            }
+        let Some(common) = &mut self.common else { return self.own.step() };
+        match (self.own.next, common.next) {
+            (Some(own), Some(other)) if own.0 < other.0 => self.own.step(),
+            (_, Some(_)) => common.step(),
+            (_, None) => self.own.step(),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let n_common = self.common.map_or(0, Packed::n_own);
-        let n_left = (self.own.n_own() + n_common).saturating_sub(self.next_own + self.next_common);
+        let n_left = self.own.n_left() + self.common.as_ref().map_or(0, OwnPairs::n_left);
         (n_left, Some(n_left))
     }
 }

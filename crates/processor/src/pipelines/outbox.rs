@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sentinel_bus::{Outgoing, Record, Route};
-use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Topic, Window};
+use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Timestamp, Topic, Window};
 use sentinel_proto::{EncodedFrame, EncoderConfig, RollupEncoder};
 
 use crate::room;
@@ -35,17 +35,23 @@ struct Outlet {
     series: Vec<Series>,
     finals: Vec<(Resolution, RollupEncoder)>,
     live: RollupEncoder,
+    /// Newest window that was shown, and the one of the last key frame.
+    shown: Option<(Timestamp, Timestamp)>,
 }
+
+/// Between two key frames of provisional windows, by event time: followers start in the middle, and the more
+/// messages there are, the more a key frame every few of them would cost.
+const LIVE_KEY_INTERVAL_MS: i64 = 60_000;
 
 impl Outbox {
     /// `name` tells the producer, such as `p3`; `epoch` grows with each start.
     pub(crate) fn new(name: &str, epoch: u64, n_partitions: u32, resolutions: &[Resolution]) -> Self {
         let encoder = |partition: u32, what: &str| {
-            RollupEncoder::new(
-                Arc::from(format!("{name}/{partition}/{what}")),
-                epoch,
-                EncoderConfig::default(),
-            )
+            let config = match what {
+                "live" => EncoderConfig { key_interval: u32::MAX, ..EncoderConfig::default() },
+                _ => EncoderConfig::default(),
+            };
+            RollupEncoder::new(Arc::from(format!("{name}/{partition}/{what}")), epoch, config)
         };
         let outlets = (0..n_partitions)
             .map(|partition| Outlet {
@@ -53,6 +59,7 @@ impl Outbox {
                 series: Vec::new(),
                 finals: resolutions.iter().map(|r| (*r, encoder(partition, r.as_str()))).collect(),
                 live: encoder(partition, "live"),
+                shown: None,
             })
             .collect();
         Self { outlets, places: Vec::new() }
@@ -127,6 +134,13 @@ impl Outlet {
     }
 
     fn show(&mut self, window: Window, rollups: &[Rollup]) -> Outgoing {
+        let (newest, key) = self.shown.unwrap_or((window.start, window.start));
+        let newest = newest.max(window.start);
+        let is_due = newest >= key.saturating_add_millis(LIVE_KEY_INTERVAL_MS);
+        if is_due {
+            self.live.force_key();
+        }
+        self.shown = Some((newest, if is_due { newest } else { key }));
         let frame = self.live.encode(window, false, &self.series, rollups);
         message(Topic::Live, self.partition, window, frame)
     }
@@ -203,12 +217,26 @@ mod tests {
     fn each_partition_hears_of_a_final_window_and_only_touched_ones_of_a_provisional_one() {
         let mut outbox = Outbox::new("p0", 1, 4, &[Resolution::TenSeconds]);
         let all = [Series { labels: labels(&[("node", "a")]), kind: MetricKind::Gauge }];
-        let window =
-            Window { resolution: Resolution::TenSeconds, start: sentinel_model::Timestamp::from_secs(10) };
+        let window = Window { resolution: Resolution::TenSeconds, start: Timestamp::from_secs(10) };
         let rollups =
             vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
         let result = || Closed { window, rollups: rollups.clone() };
         assert_eq!(outbox.close(result(), &all, |_| Routes::ALL).len(), 4);
         assert_eq!(outbox.show(result(), &all).len(), 1);
+    }
+
+    #[test]
+    fn provisional_windows_can_be_followed_from_every_minute() {
+        let mut outbox = Outbox::new("p0", 1, 1, &[]);
+        let all = [Series { labels: labels(&[("node", "a")]), kind: MetricKind::Gauge }];
+        let mut is_key = |secs: i64| {
+            let window = Window { resolution: Resolution::TenSeconds, start: Timestamp::from_secs(secs) };
+            let rollups =
+                vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
+            let shown = outbox.show(Closed { window, rollups }, &all).remove(0);
+            shown.record.headers.iter().any(|(name, _)| name == KEY_HEADER)
+        };
+        let keys: Vec<i64> = (0..30).map(|i| i * 10).filter(|secs| is_key(*secs) | is_key(*secs)).collect();
+        assert_eq!(keys, [0, 60, 120, 180, 240]);
     }
 }

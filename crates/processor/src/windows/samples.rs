@@ -30,6 +30,7 @@ const ROOM: usize = 2;
 const NEWEST: usize = 4;
 
 impl Samples {
+    #[inline]
     pub(super) fn len(&self) -> usize {
         let (head, stride) = self.layout();
         self.words.len().saturating_sub(head) / stride
@@ -37,6 +38,7 @@ impl Samples {
 
     /// # Panics
     /// Beyond the last sample.
+    #[inline]
     pub(super) fn get(&self, index: usize) -> Sample {
         let (head, stride) = self.layout();
         let at = head + index * stride;
@@ -161,10 +163,12 @@ impl Samples {
         self.words.extend_from_slice(words);
     }
 
+    #[inline]
     fn layout(&self) -> (usize, usize) {
         LAYOUTS[self.words.first().map_or(0, |form| *form as usize)]
     }
 
+    #[inline]
     fn long(&self, at: usize) -> i64 {
         (u64::from(self.words[at]) | u64::from(self.words[at + 1]) << 32) as i64
     }
