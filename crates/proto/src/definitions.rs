@@ -61,16 +61,18 @@ impl DefinitionWriter {
             return None;
         }
         let mut columns = Columns::default();
-        let mut shape = Vec::new();
+        let (mut shape, mut pairs) = (Vec::new(), Vec::new());
         for series in series {
             columns.kinds.push(kind_to_byte(series.kind));
             shape.clear();
-            for (name, _) in series.labels.iter() {
+            pairs.clear();
+            pairs.extend(series.labels.iter());
+            for (name, _) in &pairs {
                 shape.push(columns.symbol(&mut self.symbols, name));
             }
             let number = columns.shape(&mut self.shapes, &shape);
             put_varint(&mut columns.shape_refs, u64::from(number));
-            for (_, value) in series.labels.iter() {
+            for (_, value) in &pairs {
                 let symbol = columns.symbol(&mut self.symbols, value);
                 columns.rows[number as usize].push(symbol);
             }
@@ -336,8 +338,8 @@ const fn kind_from_byte(byte: u8) -> Result<MetricKind, DecodeError> {
 
 /// Whether `this` is the bucket after `before` in the same histogram.
 pub(crate) fn continues_histogram(before: &Labels, this: &Labels) -> bool {
-    this.len() == before.len()
-        && this.metric_name().ends_with("_bucket")
+    this.metric_name().ends_with("_bucket")
+        && this.len() == before.len()
         && before.iter().zip(this.iter()).all(|(a, b)| a.0 == b.0 && (a.1 == b.1 || a.0 == "le"))
 }
 
