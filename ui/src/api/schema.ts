@@ -1588,7 +1588,8 @@ export interface operations {
                 /** @description Only these namespaces; may be repeated. */
                 namespace?: string[];
                 node?: string;
-                object_kind?: string;
+                /** @description May be repeated. */
+                object_kind?: string[];
                 object_name?: string;
                 /** @description `desc` (newest first) or `asc`. */
                 order?: ("desc" | "asc") & Record<string, never>;
@@ -1602,7 +1603,8 @@ export interface operations {
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;
@@ -1646,7 +1648,8 @@ export interface operations {
                 /** @description Only these namespaces; may be repeated. */
                 namespace?: string[];
                 node?: string;
-                object_kind?: string;
+                /** @description May be repeated. */
+                object_kind?: string[];
                 object_name?: string;
                 /** @description Words and "quoted phrases" that the message holds; a leading `-` excludes. */
                 q?: string;
@@ -1656,7 +1659,8 @@ export interface operations {
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;
@@ -1696,7 +1700,8 @@ export interface operations {
                 /** @description Only these namespaces; may be repeated. */
                 namespace?: string[];
                 node?: string;
-                object_kind?: string;
+                /** @description May be repeated. */
+                object_kind?: string[];
                 object_name?: string;
                 /** @description Words and "quoted phrases" that the message holds; a leading `-` excludes. */
                 q?: string;
@@ -1706,7 +1711,8 @@ export interface operations {
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;
@@ -1739,7 +1745,8 @@ export interface operations {
             query?: {
                 /** @description Only this cluster. */
                 cluster?: string;
-                container?: string;
+                /** @description May be repeated. */
+                container?: string[];
                 /** @description RFC 3339, Unix milliseconds, or relative to now: `-15m`. */
                 from?: string;
                 /** @description Rows of a page. */
@@ -1751,14 +1758,16 @@ export interface operations {
                 order?: ("desc" | "asc") & Record<string, never>;
                 /** @description `next_page_token` of the page before. */
                 page_token?: string;
-                pod?: string;
+                /** @description May be repeated. */
+                pod?: string[];
                 /** @description Words and "quoted phrases" that the line holds; a leading `-` excludes. */
                 q?: string;
                 /** @description `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `unspecified`; may be repeated. */
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;
@@ -1791,7 +1800,8 @@ export interface operations {
             query: {
                 /** @description Only this cluster. */
                 cluster?: string;
-                container?: string;
+                /** @description May be repeated. */
+                container?: string[];
                 /**
                  * @description `cluster`, `namespace`, `workload_kind`, `workload`, `pod`, `container`, `node`, `severity`,
                  *     `reason`, `object_kind` or `object_name`.
@@ -1803,14 +1813,16 @@ export interface operations {
                 /** @description Only these namespaces; may be repeated. */
                 namespace?: string[];
                 node?: string;
-                pod?: string;
+                /** @description May be repeated. */
+                pod?: string[];
                 /** @description Words and "quoted phrases" that the line holds; a leading `-` excludes. */
                 q?: string;
                 /** @description `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `unspecified`; may be repeated. */
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;
@@ -1845,20 +1857,23 @@ export interface operations {
                 bucket?: string;
                 /** @description Only this cluster. */
                 cluster?: string;
-                container?: string;
+                /** @description May be repeated. */
+                container?: string[];
                 /** @description RFC 3339, Unix milliseconds, or relative to now: `-15m`. */
                 from?: string;
                 /** @description Only these namespaces; may be repeated. */
                 namespace?: string[];
                 node?: string;
-                pod?: string;
+                /** @description May be repeated. */
+                pod?: string[];
                 /** @description Words and "quoted phrases" that the line holds; a leading `-` excludes. */
                 q?: string;
                 /** @description `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `unspecified`; may be repeated. */
                 severity?: string[];
                 /** @description As `from`; absent: now. */
                 to?: string;
-                workload?: string;
+                /** @description May be repeated. */
+                workload?: string[];
             };
             header?: never;
             path?: never;

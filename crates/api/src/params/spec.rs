@@ -108,9 +108,11 @@ pub struct EventFilter {
     pub severity: Vec<String>,
     /// May be repeated.
     pub reason: Vec<String>,
-    pub object_kind: Option<String>,
+    /// May be repeated.
+    pub object_kind: Vec<String>,
     pub object_name: Option<String>,
-    pub workload: Option<String>,
+    /// May be repeated.
+    pub workload: Vec<String>,
     pub node: Option<String>,
 }
 
@@ -119,9 +121,12 @@ pub struct EventFilter {
 pub struct LogFilter {
     /// Words and "quoted phrases" that the line holds; a leading `-` excludes.
     pub q: Option<String>,
-    pub pod: Option<String>,
-    pub container: Option<String>,
-    pub workload: Option<String>,
+    /// May be repeated.
+    pub pod: Vec<String>,
+    /// May be repeated.
+    pub container: Vec<String>,
+    /// May be repeated.
+    pub workload: Vec<String>,
     pub node: Option<String>,
     /// `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `unspecified`; may be repeated.
     pub severity: Vec<String>,
@@ -299,9 +304,9 @@ impl FromQuery for EventFilter {
             q: query.text("q")?,
             severity: query.many_of("severity", &EVENT_SEVERITIES)?,
             reason: query.texts("reason")?,
-            object_kind: query.text("object_kind")?,
+            object_kind: query.texts("object_kind")?,
             object_name: query.text("object_name")?,
-            workload: query.text("workload")?,
+            workload: query.texts("workload")?,
             node: query.text("node")?,
         })
     }
@@ -311,9 +316,9 @@ impl FromQuery for LogFilter {
     fn from_query(query: &QueryMap) -> Result<Self, ApiError> {
         Ok(Self {
             q: query.text("q")?,
-            pod: query.text("pod")?,
-            container: query.text("container")?,
-            workload: query.text("workload")?,
+            pod: query.texts("pod")?,
+            container: query.texts("container")?,
+            workload: query.texts("workload")?,
             node: query.text("node")?,
             severity: query.many_of("severity", &LOG_SEVERITIES)?,
         })

@@ -32,9 +32,9 @@ impl Chosen {
         let fields = [
             (DocumentField::Severity, filter.severity),
             (DocumentField::Reason, filter.reason),
-            (DocumentField::ObjectKind, one(filter.object_kind)),
+            (DocumentField::ObjectKind, filter.object_kind),
             (DocumentField::ObjectName, one(filter.object_name)),
-            (DocumentField::Workload, one(filter.workload)),
+            (DocumentField::Workload, filter.workload),
             (DocumentField::Node, one(filter.node)),
         ];
         Self {
@@ -48,9 +48,9 @@ impl Chosen {
         let one = |value: Option<String>| value.into_iter().collect();
         let fields = [
             (DocumentField::Severity, filter.severity),
-            (DocumentField::Pod, one(filter.pod)),
-            (DocumentField::Container, one(filter.container)),
-            (DocumentField::Workload, one(filter.workload)),
+            (DocumentField::Pod, filter.pod),
+            (DocumentField::Container, filter.container),
+            (DocumentField::Workload, filter.workload),
             (DocumentField::Node, one(filter.node)),
         ];
         Self {

@@ -70,6 +70,43 @@ async fn log_lines_are_searched_and_paged_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_field_takes_several_values_and_fields_narrow_each_other() {
+    let harness = Harness::new();
+    let line = |(id, workload, pod, container): (u128, &str, &str, &str)| Document {
+        workload: workload.into(),
+        pod: pod.into(),
+        container: container.into(),
+        ..document(DocumentKind::Log, id, pod, ago(10 - id as i64))
+    };
+    let event = |(id, kind, workload): (u128, &str, &str)| Document {
+        object_kind: kind.into(),
+        workload: workload.into(),
+        ..document(DocumentKind::Event, id, kind, ago(10))
+    };
+    let lines = [(1, "web", "web-1", "app"), (2, "web", "web-2", "proxy"), (3, "db", "db-0", "app")].map(line);
+    let events = [(4, "Pod", "web"), (5, "Node", ""), (6, "Job", "backup")].map(event);
+    harness.logs.write([lines, events].concat()).await.expect("the fake takes everything");
+    for (asked, found) in [
+        ("pod=web-1", vec!["web-1"]),
+        ("pod=web-1&pod=db-0", vec!["db-0", "web-1"]),
+        ("workload=web&workload=db&container=app", vec!["db-0", "web-1"]),
+        ("container=app&container=proxy&workload=web", vec!["web-2", "web-1"]),
+    ] {
+        assert_eq!(bodies(&harness.json(&format!("/api/v1/logs?{asked}")).await), found, "{asked}");
+    }
+    let facets = harness.json("/api/v1/logs/facets?field=pod&workload=web&workload=none").await;
+    assert_eq!(facets["items"].as_array().expect("a list").len(), 2);
+    for (asked, n) in [
+        ("object_kind=Pod&object_kind=Node", 2),
+        ("workload=web&workload=backup", 2),
+        ("object_kind=Pod&object_kind=Job&workload=backup", 1),
+    ] {
+        let events = harness.json(&format!("/api/v1/events?{asked}")).await;
+        assert_eq!(events["items"].as_array().expect("a list").len(), n, "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_line_is_text_whatever_it_holds() {
     let harness = Harness::new();
     let hostile = "<img src=x onerror=alert(1)> \u{1b}]8;;http://evil \u{202e}";

@@ -29,9 +29,9 @@ pub struct EventWatch {
     words: Words,
     severity: Vec<String>,
     reason: Vec<String>,
-    object_kind: Option<String>,
+    object_kind: Vec<String>,
     object_name: Option<String>,
-    workload: Option<String>,
+    workload: Vec<String>,
     node: Option<String>,
 }
 
@@ -40,9 +40,9 @@ pub struct LogWatch {
     scope: Scope,
     words: Words,
     severity: Vec<String>,
-    pod: Option<String>,
-    container: Option<String>,
-    workload: Option<String>,
+    pod: Vec<String>,
+    container: Vec<String>,
+    workload: Vec<String>,
     node: Option<String>,
 }
 
@@ -77,11 +77,11 @@ struct Filter {
     q: Option<String>,
     severity: OneOrMany,
     reason: OneOrMany,
-    object_kind: Option<String>,
+    object_kind: OneOrMany,
     object_name: Option<String>,
-    workload: Option<String>,
-    pod: Option<String>,
-    container: Option<String>,
+    workload: OneOrMany,
+    pod: OneOrMany,
+    container: OneOrMany,
     node: Option<String>,
 }
 
@@ -105,18 +105,18 @@ impl Watch {
                 words: Words::parse(filter.q.as_deref().unwrap_or_default()),
                 severity: known(filter.severity.values()?, &EVENT_SEVERITIES)?,
                 reason: filter.reason.values()?,
-                object_kind: filter.object_kind,
+                object_kind: filter.object_kind.values()?,
                 object_name: filter.object_name,
-                workload: filter.workload,
+                workload: filter.workload.values()?,
                 node: filter.node,
             })),
             TopicName::Logs => Self::Logs(Box::new(LogWatch {
                 scope,
                 words: Words::parse(filter.q.as_deref().unwrap_or_default()),
                 severity: known(filter.severity.values()?, &LOG_SEVERITIES)?,
-                pod: filter.pod,
-                container: filter.container,
-                workload: filter.workload,
+                pod: filter.pod.values()?,
+                container: filter.container.values()?,
+                workload: filter.workload.values()?,
                 node: filter.node,
             })),
             TopicName::Pipeline => Self::Pipeline,
@@ -196,9 +196,9 @@ impl EventWatch {
         self.scope.holds_names(&event.cluster, &event.namespace)
             && is_any(&self.severity, &event.severity)
             && is_any(&self.reason, &event.reason)
-            && is(self.object_kind.as_deref(), &event.object_kind)
+            && is_any(&self.object_kind, &event.object_kind)
             && is(self.object_name.as_deref(), &event.object_name)
-            && is(self.workload.as_deref(), &event.workload)
+            && is_any(&self.workload, &event.workload)
             && is(self.node.as_deref(), &event.node)
             && self.words.accept(&event.message)
     }
@@ -208,9 +208,9 @@ impl LogWatch {
     pub fn accepts(&self, line: &LogRow) -> bool {
         self.scope.holds_names(&line.cluster, &line.namespace)
             && is_any(&self.severity, &line.severity)
-            && is(self.pod.as_deref(), &line.pod)
-            && is(self.container.as_deref(), &line.container)
-            && is(self.workload.as_deref(), &line.workload)
+            && is_any(&self.pod, &line.pod)
+            && is_any(&self.container, &line.container)
+            && is_any(&self.workload, &line.workload)
             && is(self.node.as_deref(), &line.node)
             && self.words.accept(&line.body)
     }
@@ -274,5 +274,34 @@ mod tests {
         assert!(parse(TopicName::Objects, json!({"kinds": ["Pod"], "clusters": ["a", "b"]})).is_err());
         assert!(parse(TopicName::Objects, json!({"kinds": "Pod", "namespaces": ["a", "b"]})).is_ok());
         assert!(Watch::parse(TopicName::Pipeline, None).is_ok());
+    }
+
+    #[test]
+    fn a_field_takes_one_value_or_several() {
+        let watch = |pod: Value| {
+            let filter = serde_json::json!({"pod": pod, "container": ["app", "proxy"], "workload": "web"});
+            match Watch::parse(TopicName::Logs, filter.as_object().cloned()).expect("a valid filter") {
+                Watch::Logs(watch) => watch,
+                other => panic!("it watches lines: {other:?}"),
+            }
+        };
+        let line = |pod: &str, container: &str| LogRow {
+            id: String::new(),
+            timestamp: sentinel_model::Timestamp::from_secs(1).into(),
+            cluster: "a".to_owned(),
+            namespace: "shop".to_owned(),
+            workload_kind: "Deployment".to_owned(),
+            workload: "web".to_owned(),
+            pod: pod.to_owned(),
+            container: container.to_owned(),
+            node: String::new(),
+            severity: "info".to_owned(),
+            body: String::new(),
+        };
+        assert!(watch("web-1".into()).accepts(&line("web-1", "proxy")));
+        assert!(!watch("web-1".into()).accepts(&line("web-2", "app")));
+        let two = watch(vec!["web-1", "web-2"].into());
+        assert!(two.accepts(&line("web-2", "app")) && !two.accepts(&line("web-2", "other")));
+        assert!(watch(Value::Null).accepts(&line("web-9", "app")), "null is no wish");
     }
 }
