@@ -31,6 +31,8 @@ pub struct Entry {
     pub manifest: Manifest,
     /// [`Objects::version`] when it came.
     pub version: u64,
+    /// Of a workload: when it was first seen with fewer ready replicas than it wants, if it still is.
+    pub short_since: Option<Timestamp>,
 }
 
 /// An object that is gone.
@@ -114,10 +116,9 @@ impl Objects {
             let changes = changes::between(before.as_ref().map(|entry| &entry.state), &state);
             inner.note(changes);
         }
-        inner.insert(
-            Entry { state: ObjectState { manifest: String::new(), ..state }, manifest, version },
-            before,
-        );
+        let short_since = short_since(before.as_deref(), &state);
+        let state = ObjectState { manifest: String::new(), ..state };
+        inner.insert(Entry { state, manifest, version, short_since }, before);
         self.version.send_replace(version);
     }
 
@@ -159,6 +160,25 @@ impl Objects {
             .take_while(|(place, _)| &*place.kind == kind)
             .filter_map(|(_, key)| inner.entries.get(key).cloned())
             .collect()
+    }
+
+    /// One object by its place.
+    pub fn at(&self, place: &Place) -> Option<Arc<Entry>> {
+        let inner = self.inner.read();
+        inner.entries.get(inner.by_place.get(place)?).cloned()
+    }
+
+    /// There is one of this kind in this cluster.
+    pub fn has_kind(&self, kind: &str, cluster: &str) -> bool {
+        let first = Place {
+            kind: kind.into(),
+            cluster: cluster.into(),
+            namespace: String::new(),
+            name: String::new(),
+        };
+        let inner = self.inner.read();
+        let next = inner.by_place.range((Bound::Included(first), Bound::Unbounded)).next();
+        next.is_some_and(|(place, _)| &*place.kind == kind && &*place.cluster == cluster)
     }
 
     /// The objects of a kind and name, one for each cluster that has it.
@@ -272,6 +292,12 @@ impl Inner {
         let n_over = self.changes.len().saturating_sub(MAX_CHANGES);
         self.changes.drain(..n_over);
     }
+}
+
+fn short_since(before: Option<&Entry>, state: &ObjectState) -> Option<Timestamp> {
+    let ObjectDetail::Workload(workload) = &state.detail else { return None };
+    let is_short = workload.ready < workload.desired;
+    is_short.then(|| before.and_then(|before| before.short_since).unwrap_or(state.observed))
 }
 
 fn place_of(state: &ObjectState) -> Place {

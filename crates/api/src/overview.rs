@@ -8,10 +8,12 @@ use sentinel_model::{ObjectDetail, Timestamp};
 
 use crate::app::App;
 use crate::dto::node::NodeStatus;
-use crate::dto::overview::{Capacity, HealthCounts, Overview, OverviewCounts, PodCapacity, TopRow, TopRows};
+use crate::dto::overview::{
+    Capacity, HealthCounts, Overview, OverviewCounts, PodCapacity, ProblemRow, TopRow, TopRows,
+};
 use crate::dto::record::EventRow;
 use crate::dto::{ResourceUsage, Usage};
-use crate::objects::Entry;
+use crate::objects::{Entry, Objects};
 use crate::params::Scope;
 use crate::rows::{
     PodGroups, View, WORKLOAD_KINDS, event_of_document, is_finished, is_top_level, workload_row,
@@ -23,6 +25,7 @@ use crate::usage;
 mod problems;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use problems::{problem_of_event, problem_of_node, problem_of_pod, problem_of_workload};
 
@@ -30,16 +33,17 @@ const MAX_PROBLEMS: usize = 200;
 const MAX_TOP: usize = 10;
 const CHANGES_MS: i64 = 30 * 60 * 1_000;
 const EVENTS_MS: i64 = 15 * 60 * 1_000;
-/// Warning events that are looked at for problems that no state tells.
+/// Newest warning events that are looked at for what no state tells.
 const MAX_EVENTS: usize = 200;
 
 /// What an overview is made of.
 pub struct Facts<'a> {
+    pub objects: &'a Objects,
     pub nodes: &'a [Arc<Entry>],
     pub pods: &'a [Arc<Entry>],
     pub workloads: &'a [Arc<Entry>],
     pub n_namespaces: usize,
-    /// Warnings of the last minutes, newest first.
+    /// Recent warnings, newest first.
     pub events: &'a [EventRow],
 }
 
@@ -48,7 +52,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
         app.objects.of_kind(kind).into_iter().filter(|entry| scope.holds(&entry.state)).collect()
     };
     let workloads: Vec<_> = WORKLOAD_KINDS.iter().flat_map(|kind| of_kind(kind)).collect();
-    let (events, n_warning_events) = match warnings(&*app.logs, scope, now).await {
+    let (events, n_warning_events) = match read_warnings(&*app.logs, scope, now).await {
         Ok((events, n)) => (events, Some(n)),
         Err(error) => {
             tracing::debug!(error = &error as &dyn std::error::Error, "warning events are not known");
@@ -56,6 +60,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
         }
     };
     let facts = Facts {
+        objects: &app.objects,
         nodes: &of_kind("Node"),
         pods: &of_kind("Pod"),
         workloads: &workloads,
@@ -73,7 +78,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
     overview
 }
 
-async fn warnings(
+async fn read_warnings(
     logs: &dyn LogReader,
     scope: &Scope,
     now: Timestamp,
@@ -87,6 +92,7 @@ async fn warnings(
         end: now.saturating_add_millis(60_000),
     };
     let n = logs.count(&filter).await?;
+    let filter = DocumentFilter { start: now.saturating_sub_millis(warnings::RECENT_MS), ..filter };
     let query = SearchQuery { filter, order: Order::NewestFirst, limit: MAX_EVENTS, after: None };
     let page = logs.search(&query).await?;
     Ok((page.documents.into_iter().map(event_of_document).collect(), n))
@@ -124,11 +130,12 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         if !is_finished {
             capacity.add(&usage::asked(pod));
         }
-        problems.extend(problem_of_pod(&entry.state, pod, &told));
+        problems.extend(problem_of_pod(&entry.state, pod, &told, groups.beside(&entry.state)));
     }
     for entry in facts.workloads.iter().filter(|entry| is_top_level(&entry.state)) {
         let Some(row) = workload_row(&entry.state, &groups, view) else { continue };
-        let problem = problem_of_workload(&entry.state, &row);
+        let (pods, _) = groups.of_workload(&entry.state);
+        let problem = problem_of_workload(entry, &row, &pods);
         health.n_workloads += 1;
         health.n_workloads_healthy += usize::from(problem.is_none());
         problems.extend(problem);
@@ -136,14 +143,23 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
     }
     let clusters: BTreeSet<&str> =
         facts.nodes.iter().chain(facts.pods).map(|entry| &*entry.state.key.cluster).collect();
-    add_events(&mut problems, facts.events);
-    problems.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| b.since.cmp(&a.since)));
+    let n_problems = problems.len();
+    let standing = facts.events.iter().filter(|event| warnings::stands(event, facts.objects, &groups, view));
+    add_events(&mut problems, standing);
     let counts = OverviewCounts {
         n_clusters: clusters.len(),
         n_namespaces: facts.n_namespaces,
-        n_problems: problems.len(),
+        n_problems,
+        n_warnings: problems.len() - n_problems,
         ..OverviewCounts::default()
     };
+    // What was only warned about must not push out what is wrong now.
+    let is_warning = |problem: &ProblemRow| problem.kind == "event";
+    problems.sort_by(|a, b| {
+        let by_severity = || b.severity.cmp(&a.severity);
+        let by_age = || b.since.cmp(&a.since);
+        is_warning(a).cmp(&is_warning(b)).then_with(by_severity).then_with(by_age)
+    });
     problems.truncate(MAX_PROBLEMS);
     Overview {
         health,
@@ -156,7 +172,7 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
 }
 
 /// An event adds only what no state tells: its object has no problem yet.
-fn add_events(problems: &mut Vec<crate::dto::overview::ProblemRow>, events: &[EventRow]) {
+fn add_events<'a>(problems: &mut Vec<ProblemRow>, events: impl Iterator<Item = &'a EventRow>) {
     type Object = (String, String, String, String);
     let mut told: BTreeSet<Object> = problems
         .iter()

@@ -14,7 +14,9 @@ mod workload;
 pub use node::node_row;
 pub use pod::{container_rows, pod_row};
 pub use record::{event_of_document, event_of_record, log_id, log_of_document, log_of_record};
-pub use workload::{KINDS as WORKLOAD_KINDS, PodGroups, is_finished, is_top_level, pod_usage, workload_row};
+pub use workload::{
+    KINDS as WORKLOAD_KINDS, PodGroups, is_finished, is_top_level, pod_usage, pod_used, workload_row,
+};
 
 /// What rows are made with besides the states.
 #[derive(Clone, Copy)]

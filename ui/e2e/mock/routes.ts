@@ -191,7 +191,7 @@ export class MockApi {
       ].map(([kind, object_kind, namespace, object_name, what, minutes]) => ({ cluster: CLUSTER, kind: String(kind), object_kind: String(object_kind), namespace: String(namespace), object_name: String(object_name), what: String(what), time: new Date(now - Number(minutes) * 60_000).toISOString() })),
       capacity: { cpu: total('cpu'), memory: total('memory'), pods: { allocatable: nodes.length * 110, used: pods.length } },
       top: { cpu: top((pod) => pod.usage.cpu.used), memory: top((pod) => pod.usage.memory.used), restarts: top((pod) => pod.n_restarts) },
-      counts: { n_clusters: 1, n_namespaces: 7, n_problems: broken.length + 1, n_series: 14_820, n_warning_events: 214 },
+      counts: { n_clusters: 1, n_namespaces: 7, n_problems: broken.length + 1, n_warnings: 0, n_series: 14_820, n_warning_events: 214 },
     };
   }
 }

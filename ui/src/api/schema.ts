@@ -866,14 +866,14 @@ export interface components {
             changes: components["schemas"]["ChangeRow"][];
             counts: components["schemas"]["OverviewCounts"];
             health: components["schemas"]["HealthCounts"];
-            /** @description Worst first, at most 200. */
+            /** @description What states tell, worst first, then what events warn about; at most 200. */
             problems: components["schemas"]["ProblemRow"][];
             top: components["schemas"]["TopRows"];
         };
         OverviewCounts: {
             n_clusters: number;
             n_namespaces: number;
-            /** @description Problems found, also those beyond the list's end. */
+            /** @description Problems that states tell, also those beyond the list's end. */
             n_problems: number;
             /** @description Series that moved within the last minutes. */
             n_series: number;
@@ -882,6 +882,11 @@ export interface components {
              * @description Warning events of the last 15 minutes; `null` when the log store does not answer.
              */
             n_warning_events: number | null;
+            /**
+             * @description Objects that events of the last 5 minutes warn about and whose state does not say that they are well
+             *     again; rows of kind `event`.
+             */
+            n_warnings: number;
         };
         OwnerDto: {
             is_controller: boolean;
@@ -1182,7 +1187,17 @@ export interface components {
             /** Format: double */
             min: number | null;
         };
-        /** @enum {string} */
+        /**
+         * @description How bad a problem is, by what still works:
+         *     `critical`: nothing does – a node that is not ready, a workload without an available replica, a pod that
+         *     crash-loops or was killed for its memory while no pod of its workload is ready.
+         *     `error`: something is broken and does not mend by itself – such a pod while others of its workload are
+         *     ready (or of a Job, which serves nobody), a failed pod or Job, a pod that cannot be scheduled, pull its
+         *     image or be configured, a node under pressure.
+         *     `warning`: less than wanted, or mending – a workload short of replicas, a pod that is not ready, a pod
+         *     that is ready again after a crash, a warning event.
+         * @enum {string}
+         */
         Severity: "info" | "warning" | "error" | "critical";
         /**
          * @description Where a cluster's data comes from.

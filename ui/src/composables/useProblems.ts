@@ -8,7 +8,7 @@ export interface Warning { row: ProblemRow; /** How many objects say the same. *
 export interface Problems {
   now: ComputedRef<ProblemRow[]>;
   warnings: ComputedRef<Warning[]>;
-  /** A `+` behind it when the server sent only the first ones. */
+  /** As the server counted them: it may have sent only the first ones. */
   nNow: ComputedRef<string>;
 }
 
@@ -29,9 +29,6 @@ export function useProblems(source: () => { problems: readonly ProblemRow[]; tot
     }
     return [...alike.values()].flatMap((group): Warning[] => (group.length > MOST_ALIKE ? group.slice(0, 1).map((row) => ({ row, n: group.length })) : group.map((row) => ({ row, n: 1 }))));
   });
-  const nNow = computed(() => {
-    const { problems, total } = source();
-    return `${countText(now.value.length)}${problems.length < total ? '+' : ''}`;
-  });
+  const nNow = computed(() => countText(source().total));
   return { now, warnings, nNow };
 }

@@ -5,6 +5,14 @@ use utoipa::ToSchema;
 
 use super::{ResourceUsage, Time};
 
+/// How bad a problem is, by what still works:
+/// `critical`: nothing does – a node that is not ready, a workload without an available replica, a pod that
+/// crash-loops or was killed for its memory while no pod of its workload is ready.
+/// `error`: something is broken and does not mend by itself – such a pod while others of its workload are
+/// ready (or of a Job, which serves nobody), a failed pod or Job, a pod that cannot be scheduled, pull its
+/// image or be configured, a node under pressure.
+/// `warning`: less than wanted, or mending – a workload short of replicas, a pod that is not ready, a pod
+/// that is ready again after a crash, a warning event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -27,6 +35,7 @@ pub struct ProblemRow {
     pub object_name: String,
     pub reason: String,
     pub message: String,
+    /// As its condition says, else when it was first seen so.
     pub since: Option<Time>,
 }
 
@@ -96,8 +105,11 @@ pub struct OverviewCounts {
     pub n_namespaces: usize,
     /// Series that moved within the last minutes.
     pub n_series: usize,
-    /// Problems found, also those beyond the list's end.
+    /// Problems that states tell, also those beyond the list's end.
     pub n_problems: usize,
+    /// Objects that events of the last 5 minutes warn about and whose state does not say that they are well
+    /// again; rows of kind `event`.
+    pub n_warnings: usize,
     /// Warning events of the last 15 minutes; `null` when the log store does not answer.
     pub n_warning_events: Option<u64>,
 }
@@ -105,7 +117,7 @@ pub struct OverviewCounts {
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Overview {
     pub health: HealthCounts,
-    /// Worst first, at most 200.
+    /// What states tell, worst first, then what events warn about; at most 200.
     pub problems: Vec<ProblemRow>,
     /// Newest first, of the last 30 minutes.
     pub changes: Vec<ChangeRow>,

@@ -6,7 +6,9 @@ use crate::dto::node::NodeStatus;
 use crate::dto::overview::{ProblemRow, Severity};
 use crate::dto::record::EventRow;
 use crate::dto::workload::{WorkloadRow, WorkloadStatus};
-use crate::status::{PodState, node_state};
+use crate::objects::Entry;
+use crate::rows::is_finished;
+use crate::status::{PodState, PodsOf, node_state};
 
 fn problem(state: &ObjectState, kind: &str, severity: Severity) -> ProblemRow {
     ProblemRow {
@@ -43,26 +45,48 @@ pub fn problem_of_node(state: &ObjectState, node: &NodeDetail) -> Option<Problem
     Some(problem)
 }
 
-pub fn problem_of_pod(state: &ObjectState, pod: &PodDetail, told: &PodState) -> Option<ProblemRow> {
+/// `beside`: what the pods of its workload say.
+pub fn problem_of_pod(
+    state: &ObjectState,
+    pod: &PodDetail,
+    told: &PodState,
+    beside: Option<&PodsOf>,
+) -> Option<ProblemRow> {
     if told.is_healthy {
         return None;
     }
-    let is_looping = told.status.ends_with("CrashLoopBackOff");
-    let is_serious = is_looping
-        || pod.phase == "Failed"
-        || matches!(told.reason.as_str(), "OOMKilled" | "Unschedulable" | "CreateContainerConfigError")
-        || told.reason.contains("Image");
-    let severity = if is_serious { Severity::Error } else { Severity::Warning };
-    let mut problem = problem(state, "pod", severity);
+    let mut problem = problem(state, "pod", severity_of_pod(state, pod, told, beside));
     told.headline().clone_into(&mut problem.reason);
     problem.message.clone_from(&told.message);
-    let unready = pod.conditions.iter().find(|c| c.kind == "Ready" && c.status != "True");
-    let since = unready.and_then(|condition| condition.since).or(told.last_restart).or(state.created);
-    problem.since = since.map(Into::into);
+    problem.since = told.since.map(Into::into);
     Some(problem)
 }
 
-pub fn problem_of_workload(state: &ObjectState, row: &WorkloadRow) -> Option<ProblemRow> {
+/// [`Severity`] states the rule.
+fn severity_of_pod(
+    state: &ObjectState,
+    pod: &PodDetail,
+    told: &PodState,
+    beside: Option<&PodsOf>,
+) -> Severity {
+    let is_crashing = told.is_crash_looping() || told.reason == "OOMKilled";
+    if is_crashing && told.is_ready() {
+        return Severity::Warning;
+    }
+    if is_crashing {
+        let serves = !state.workload.as_ref().is_some_and(|of| matches!(&*of.kind, "Job" | "CronJob"));
+        let is_alone = beside.is_none_or(|pods| pods.n_ready == 0);
+        let is_over = is_finished(pod);
+        return if serves && is_alone && !is_over { Severity::Critical } else { Severity::Error };
+    }
+    let does_not_mend = pod.phase == "Failed"
+        || matches!(told.reason.as_str(), "Unschedulable" | "CreateContainerConfigError")
+        || told.reason.contains("Image");
+    if does_not_mend { Severity::Error } else { Severity::Warning }
+}
+
+pub fn problem_of_workload(entry: &Entry, row: &WorkloadRow, pods: &PodsOf) -> Option<ProblemRow> {
+    let state = &entry.state;
     let severity = match row.status {
         WorkloadStatus::Unavailable => Severity::Critical,
         WorkloadStatus::Failed => Severity::Error,
@@ -81,7 +105,9 @@ pub fn problem_of_workload(state: &ObjectState, row: &WorkloadRow) -> Option<Pro
         found.and_then(|condition| condition.since)
     };
     let since = wrong("Available", "False").or_else(|| wrong("Failed", "True"));
-    problem.since = since.or_else(|| wrong("Progressing", "False")).map(Into::into);
+    let since = since.or_else(|| wrong("Progressing", "False"));
+    // A Deployment short of a few replicas still says that it is available.
+    problem.since = since.or(entry.short_since).or(pods.failing_since).map(Into::into);
     Some(problem)
 }
 

@@ -2,7 +2,7 @@
 
 use sentinel_model::{ContainerKind, ContainerState, ObjectDetail, ObjectState, PodDetail};
 
-use super::{View, workload_of};
+use super::{View, pod_used, workload_of};
 use crate::dto::pod::{
     ContainerDto, ContainerKindDto, ContainerStateDto, ContainerStateKind, LastTermination, PodRow,
 };
@@ -13,7 +13,7 @@ use crate::usage;
 pub fn pod_row(state: &ObjectState, view: View<'_>) -> Option<PodRow> {
     let ObjectDetail::Pod(pod) = &state.detail else { return None };
     let told = pod_state(pod, state.created, view.now);
-    let used = view.usage.pod(&state.key.cluster, &state.namespace, &state.name);
+    let used = pod_used(state, pod, view);
     let (workload_kind, workload) = workload_of(state);
     Some(PodRow {
         cluster: state.key.cluster.to_string(),
@@ -51,7 +51,7 @@ fn last_termination(told: &PodState) -> Option<LastTermination> {
 
 /// Init containers first, in their order.
 pub fn container_rows(state: &ObjectState, pod: &PodDetail, view: View<'_>) -> Vec<ContainerDto> {
-    let used = view.usage.pod(&state.key.cluster, &state.namespace, &state.name);
+    let used = pod_used(state, pod, view);
     let mut containers: Vec<_> = pod.containers.iter().collect();
     containers.sort_by_key(|container| match container.kind {
         ContainerKind::Init | ContainerKind::Sidecar => 0,

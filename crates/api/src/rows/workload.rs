@@ -10,7 +10,7 @@ use crate::dto::Usage;
 use crate::dto::workload::WorkloadRow;
 use crate::objects::Entry;
 use crate::status::{PodState, PodsOf, pod_state, workload_state};
-use crate::usage;
+use crate::usage::{self, PodUsed};
 
 /// Kinds that keep pods running.
 pub const KINDS: [&str; 6] = ["CronJob", "DaemonSet", "Deployment", "Job", "ReplicaSet", "StatefulSet"];
@@ -39,12 +39,20 @@ pub fn is_finished(pod: &PodDetail) -> bool {
     matches!(pod.phase.as_str(), "Succeeded" | "Failed")
 }
 
+/// What a pod was last measured to use: a finished one uses nothing, whatever was measured before its end.
+pub fn pod_used<'a>(state: &ObjectState, pod: &PodDetail, view: View<'a>) -> Option<&'a PodUsed> {
+    if is_finished(pod) {
+        return None;
+    }
+    view.usage.pod(&state.key.cluster, &state.namespace, &state.name)
+}
+
 /// What a pod uses and, unless it is finished, asks for.
 pub fn pod_usage(state: &ObjectState, pod: &PodDetail, view: View<'_>) -> Usage {
     if is_finished(pod) {
         return Usage::default();
     }
-    let used = view.usage.pod(&state.key.cluster, &state.namespace, &state.name);
+    let used = pod_used(state, pod, view);
     usage::asked(pod).with_used(used.map(|used| used.total).unwrap_or_default())
 }
 
@@ -87,6 +95,18 @@ impl PodGroups {
         self.nodes.get(&(Arc::clone(&state.key.cluster), state.name.clone()))
     }
 
+    /// What the pods of the same workload say, this one among them; `None` for a pod of its own.
+    pub fn beside(&self, state: &ObjectState) -> Option<&PodsOf> {
+        let workload = state.workload.as_ref()?;
+        let key = WorkloadKey {
+            cluster: Arc::clone(&state.key.cluster),
+            namespace: state.namespace.clone(),
+            kind: workload.kind.clone(),
+            name: workload.name.clone(),
+        };
+        self.workloads.get(&key).map(|(pods, _)| pods)
+    }
+
     pub fn of_workload(&self, state: &ObjectState) -> (PodsOf, Usage) {
         let key = WorkloadKey {
             cluster: Arc::clone(&state.key.cluster),
@@ -101,9 +121,11 @@ impl PodGroups {
 impl PodsOf {
     fn add(&mut self, pod: &PodState) {
         self.n += 1;
+        self.n_ready += usize::from(pod.is_ready());
         self.n_restarts += pod.n_restarts;
         if !pod.is_healthy {
             self.n_failing += 1;
+            self.failing_since = [self.failing_since, pod.since].into_iter().flatten().min();
             self.trouble.get_or_insert_with(|| (pod.headline().to_owned(), pod.message.clone()));
         }
     }

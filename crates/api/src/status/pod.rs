@@ -21,6 +21,8 @@ pub struct PodState {
     pub reason: String,
     pub message: String,
     pub is_healthy: bool,
+    /// Since when it is unwell.
+    pub since: Option<Timestamp>,
     pub n_ready: usize,
     pub n_containers: usize,
     pub n_restarts: u64,
@@ -37,10 +39,18 @@ pub struct Termination {
 }
 
 impl PodState {
+    /// Every container that should run is ready.
+    pub const fn is_ready(&self) -> bool {
+        self.n_containers > 0 && self.n_ready == self.n_containers
+    }
+
+    pub fn is_crash_looping(&self) -> bool {
+        self.status.ends_with("CrashLoopBackOff")
+    }
+
     /// The one word to show: that it keeps crashing says more than that it ended in an error.
     pub fn headline(&self) -> &str {
-        let is_looping = self.status.ends_with("CrashLoopBackOff");
-        if is_looping && self.reason != "OOMKilled" { "CrashLoopBackOff" } else { &self.reason }
+        if self.is_crash_looping() && self.reason != "OOMKilled" { "CrashLoopBackOff" } else { &self.reason }
     }
 }
 
@@ -49,13 +59,19 @@ pub fn pod_state(pod: &PodDetail, created: Option<Timestamp>, now: Timestamp) ->
     let long_running =
         || pod.containers.iter().filter(|c| matches!(c.kind, ContainerKind::App | ContainerKind::Sidecar));
     let trouble = trouble(pod, created, now);
+    let last_restart = last_restart(pod);
+    let since = || {
+        let unready = condition(pod, "Ready").filter(|ready| ready.status != "True");
+        unready.and_then(|ready| ready.since).or(last_restart).or(created)
+    };
     PodState {
         status: status(pod),
         is_healthy: trouble.is_none(),
+        since: trouble.as_ref().and_then(|_| since()),
         n_ready: long_running().filter(|container| container.is_ready).count(),
         n_containers: long_running().count(),
         n_restarts: pod.containers.iter().map(|container| u64::from(container.restart_count)).sum(),
-        last_restart: last_restart(pod),
+        last_restart,
         last_termination: last_termination(pod),
         reason: trouble.as_ref().map(|trouble| trouble.0.clone()).unwrap_or_default(),
         message: trouble.map(|trouble| trouble.1).unwrap_or_default(),

@@ -19,6 +19,10 @@ pub struct WorkloadState {
 pub struct PodsOf {
     pub n: usize,
     pub n_failing: usize,
+    /// Pods with all of their containers ready.
+    pub n_ready: usize,
+    /// Since when the first of those that are failing is.
+    pub failing_since: Option<Timestamp>,
     pub n_restarts: u64,
     /// Reason and message of one that is failing.
     pub trouble: Option<(String, String)>,
@@ -139,7 +143,12 @@ mod tests {
     }
 
     fn failing() -> PodsOf {
-        PodsOf { n: 3, n_failing: 1, n_restarts: 0, trouble: Some(("OOMKilled".into(), "killed".into())) }
+        PodsOf {
+            n: 3,
+            n_failing: 1,
+            trouble: Some(("OOMKilled".into(), "killed".into())),
+            ..PodsOf::default()
+        }
     }
 
     fn told(kind: &str, workload: &WorkloadDetail, pods: &PodsOf) -> (WorkloadStatus, String) {

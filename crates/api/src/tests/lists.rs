@@ -112,6 +112,40 @@ async fn a_pod_shows_its_containers_with_what_they_use() {
 }
 
 #[tokio::test]
+async fn a_finished_pod_uses_nothing_whatever_was_measured_before_its_end() {
+    let harness = Harness::new();
+    let done = |phase: &str, exit_code| {
+        let mut done = pod(&format!("backup-{phase}"), "backup", terminated("Completed", exit_code));
+        if let ObjectDetail::Pod(detail) = &mut done.detail {
+            detail.phase = phase.to_owned();
+        }
+        done
+    };
+    harness.objects(vec![done("Succeeded", 0), done("Failed", 1)]);
+    let memory = |name: &str| {
+        let labels = [("cluster", CLUSTER), ("namespace", "shop"), ("pod", name), ("container", "app")];
+        series(MetricKind::Gauge, "container_memory_working_set_bytes", &labels)
+    };
+    harness.live(20, &[(memory("backup-Succeeded"), &[1e6]), (memory("backup-Failed"), &[1e6])]);
+    for name in ["backup-Succeeded", "backup-Failed"] {
+        let pod = harness.json(&format!("/api/v1/pods/shop/{name}")).await;
+        assert_eq!(
+            pod["usage"]["memory"],
+            json!({"used": null, "requested": 67_108_864.0, "limit": 134_217_728.0, "allocatable": null})
+        );
+        assert_eq!(pod["containers"][0]["usage"]["memory"]["used"], Value::Null);
+    }
+    let listed = harness.json("/api/v1/pods").await;
+    assert!(
+        listed["items"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|pod| pod["usage"]["memory"]["used"].is_null())
+    );
+}
+
+#[tokio::test]
 async fn a_crash_loop_shows_status_reason_and_exit_code() {
     let pod = shop().json("/api/v1/pods/shop/web-2").await;
     assert_eq!(pod["status"], "CrashLoopBackOff");

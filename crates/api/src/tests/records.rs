@@ -83,7 +83,8 @@ async fn a_field_takes_several_values_and_fields_narrow_each_other() {
         workload: workload.into(),
         ..document(DocumentKind::Event, id, kind, ago(10))
     };
-    let lines = [(1, "web", "web-1", "app"), (2, "web", "web-2", "proxy"), (3, "db", "db-0", "app")].map(line);
+    let lines =
+        [(1, "web", "web-1", "app"), (2, "web", "web-2", "proxy"), (3, "db", "db-0", "app")].map(line);
     let events = [(4, "Pod", "web"), (5, "Node", ""), (6, "Job", "backup")].map(event);
     harness.logs.write([lines, events].concat()).await.expect("the fake takes everything");
     for (asked, found) in [

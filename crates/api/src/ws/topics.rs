@@ -12,12 +12,12 @@ use crate::app::App;
 use crate::dto::pipeline::Pipeline;
 use crate::feed::Feed;
 use crate::live::{LiveSeries, LiveWindow, counter_window, growths};
-use crate::objects::{Change, Entry, Removed};
+use crate::objects::{Change, Entry, Place, Removed};
 use crate::params::Scope;
 use crate::query::{Function, without_name};
-use crate::rows::{View, is_top_level, node_row, object_row, pod_row, workload_row};
+use crate::rows::{View, is_finished, is_top_level, node_row, object_row, pod_row, workload_row};
 use crate::scope::InScope as _;
-use crate::usage::Used;
+use crate::usage::{Used, UsedBy};
 
 /// Items of one message.
 pub const MAX_ITEMS: usize = 1_000;
@@ -81,7 +81,8 @@ impl Subscription {
             Watch::Usage { scope } => {
                 let table = app.usage_table();
                 let rows = table.changed(self.place);
-                let chosen = rows.filter(|row| scope.holds_names(row.cluster, row.namespace));
+                let chosen = rows
+                    .filter(|row| scope.holds_names(row.cluster, row.namespace) && !has_finished(app, row));
                 self.backlog.extend(chosen.map(|row| {
                     Item::Usage(usage_item(row.kind, [row.cluster, row.namespace, row.name], row.used))
                 }));
@@ -170,6 +171,18 @@ fn points_of(windows: &[LiveWindow], function: Function, seen: u64) -> Vec<(Time
 }
 
 // === Usage ===
+
+/// The last numbers of a pod often come after its end; its row says by then that it uses nothing.
+fn has_finished(app: &App, row: &UsedBy<'_>) -> bool {
+    let place = Place {
+        kind: row.kind.into(),
+        cluster: row.cluster.into(),
+        namespace: row.namespace.to_owned(),
+        name: row.name.to_owned(),
+    };
+    let entry = app.objects.at(&place);
+    entry.is_some_and(|entry| matches!(&entry.state.detail, ObjectDetail::Pod(pod) if is_finished(pod)))
+}
 
 fn usage_item(kind: &'static str, [cluster, namespace, name]: [&str; 3], used: Used) -> UsageItem {
     UsageItem {

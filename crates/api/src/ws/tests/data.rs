@@ -1,6 +1,6 @@
 //! What subscriptions give.
 
-use sentinel_model::{LogSeverity, MetricKind, ObjectState, Timestamp};
+use sentinel_model::{LogSeverity, MetricKind, ObjectDetail, ObjectState, Timestamp};
 use sentinel_runtime::clock;
 use sentinel_testkit::build::{
     deployment, event, line, node, pod, running, series, terminated, with_container,
@@ -126,6 +126,36 @@ async fn a_snapshot_of_objects_comes_when_it_is_asked_for() {
     client.subscribe("o", "objects", json!({"kinds": "Pod", "snapshot": true})).await;
     let items = client.items_until("o", |items| !items.is_empty()).await;
     assert_eq!((&items[0]["op"], &items[0]["row"]["name"]), (&json!("upsert"), &json!("web-1")));
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn usage_that_was_measured_before_a_pods_end_is_kept_back() {
+    let served = Served::start().await;
+    let mut done = pod("web-1", "web", terminated("Completed", 0));
+    if let ObjectDetail::Pod(detail) = &mut done.detail {
+        detail.phase = "Succeeded".to_owned();
+    }
+    let cluster = done.key.cluster.to_string();
+    for state in [done, pod("web-2", "web", running())] {
+        served.put_object(&state).await;
+    }
+    let memory = |name: &str| {
+        let labels =
+            [("cluster", cluster.as_str()), ("namespace", "shop"), ("pod", name), ("container", "app")];
+        (series(MetricKind::Gauge, "container_memory_working_set_bytes", &labels), 5e6)
+    };
+    served.put_window(&mut encoder(), window(1), &[memory("web-1"), memory("web-2")]).await;
+    let is_known = |name, n| served.metric(name) == n;
+    wait_until("all is known", || {
+        is_known("sentinel_api_live_series", 2.0) && is_known("sentinel_api_objects", 2.0)
+    })
+    .await;
+    let mut client = Client::connect(&served).await;
+    client.subscribe("u", "usage", json!({})).await;
+    let items = client.items_until("u", |items| !items.is_empty()).await;
+    let names: Vec<&Value> = items.iter().map(|item| &item["name"]).collect();
+    assert_eq!(names, ["web-2"]);
     served.stop().await;
 }
 
