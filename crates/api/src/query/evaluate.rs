@@ -1,5 +1,7 @@
 //! Windows of one series → one value for each step.
 
+use std::ops::Range;
+
 use sentinel_model::Timestamp;
 
 use super::{Function, Plan};
@@ -139,18 +141,50 @@ fn bridge(steps: &mut [Option<f64>], n_most: usize) {
     }
 }
 
-/// Lets each of several series keep its newest value for `n_most` steps, up to the newest step that any of
-/// them has: a sum must not fall because not every target has been scraped yet.
+/// Makes several series begin and end together where all of them begin or end: targets are scraped one
+/// after another, and a sum must neither rise nor fall with those that are still to be scraped. At the end
+/// of each stretch in which any series has a value, a series keeps its last one for `n_most` steps; at the
+/// start its first one counts for as many steps before. A stretch that begins with the first step began
+/// before it: who is new there is new.
 pub fn level(lines: &mut [Vec<Option<f64>>], n_most: usize) {
-    let newest_of = |steps: &Vec<Option<f64>>| steps.iter().rposition(Option::is_some);
-    let Some(newest) = lines.iter().filter_map(newest_of).max() else { return };
-    for steps in lines {
-        let Some(last) = newest_of(steps) else { continue };
-        let value = steps[last];
-        if newest - last <= n_most {
-            steps[last..=newest].fill(value);
+    for stretch in stretches(lines) {
+        let is_cut = stretch.start == 0;
+        for steps in lines.iter_mut() {
+            let steps = &mut steps[stretch.clone()];
+            let (Some(first), Some(last)) =
+                (steps.iter().position(Option::is_some), steps.iter().rposition(Option::is_some))
+            else {
+                continue;
+            };
+            let (first_value, last_value) = (steps[first], steps[last]);
+            if steps.len() - 1 - last <= n_most {
+                steps[last..].fill(last_value);
+            }
+            // Even wide steps may split the first round of scrapes.
+            if !is_cut && first <= n_most.max(1) {
+                steps[..first].fill(first_value);
+            }
         }
     }
+}
+
+/// Steps in a row of which each has a value in some line.
+fn stretches(lines: &[Vec<Option<f64>>]) -> Vec<Range<usize>> {
+    let n_steps = lines.iter().map(Vec::len).max().unwrap_or_default();
+    let mut is_known = vec![false; n_steps];
+    for steps in lines {
+        for (known, step) in is_known.iter_mut().zip(steps) {
+            *known |= step.is_some();
+        }
+    }
+    let mut stretches: Vec<Range<usize>> = Vec::new();
+    for i in (0..n_steps).filter(|i| is_known[*i]) {
+        match stretches.last_mut() {
+            Some(stretch) if stretch.end == i => stretch.end += 1,
+            _ => stretches.push(i..i + 1),
+        }
+    }
+    stretches
 }
 
 #[cfg(test)]
@@ -191,5 +225,21 @@ mod tests {
         level(&mut lines, 1);
         assert_eq!(lines[0], [Some(1.0), Some(2.0), Some(2.0)]);
         assert_eq!(lines[2], [Some(9.0), None, None], "gone for longer is gone");
+    }
+
+    #[test]
+    fn a_sum_begins_with_all_targets_after_the_start_and_after_a_gap() {
+        let (one, two) = (Some(1.0), Some(2.0));
+        let mut lines = [
+            vec![None, one, one, None, None, one, one, one],
+            vec![None, None, two, None, None, None, two, two],
+            vec![None, None, None, None, None, None, None, two],
+        ];
+        level(&mut lines, 1);
+        assert_eq!(lines[1], [None, two, two, None, None, two, two, two]);
+        assert_eq!(lines[2], [None, None, None, None, None, None, None, two], "who comes later is new");
+        let mut cut = [vec![one, one], vec![None, two]];
+        level(&mut cut, 1);
+        assert_eq!(cut[1], [None, two], "the start of the range is not the start of the data");
     }
 }

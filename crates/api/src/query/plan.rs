@@ -58,6 +58,13 @@ impl Plan {
         Ok(Self { from, to, step_ms, resolution: resolution_for(step_ms) })
     }
 
+    /// The same with `n_steps` more before its first one.
+    #[must_use]
+    pub fn with_lead(self, n_steps: usize) -> Self {
+        let lead_ms = self.step_ms.saturating_mul(i64::try_from(n_steps).unwrap_or(i64::MAX));
+        Self { from: self.from.saturating_sub_millis(lead_ms), ..self }
+    }
+
     pub const fn n_points(&self) -> usize {
         (self.to.millis_since(self.from) / self.step_ms) as usize
     }

@@ -51,15 +51,30 @@ impl Source<'_> {
 /// Those of the store, and too many series or points.
 pub async fn range(source: Source<'_>, ask: &Ask, plan: Plan) -> Result<RangeAnswer, MetricStoreError> {
     let before_ms = if ask.function == Function::Rate { RATE_SPAN_MS } else { 0 };
+    let with_lead = plan.with_lead(n_lead(ask, plan));
     let want = Want {
         selector: &ask.selector,
         function: ask.function,
-        from: plan.from.saturating_sub_millis(before_ms),
+        from: with_lead.from.saturating_sub_millis(before_ms),
         to: plan.to,
         resolution: plan.resolution,
     };
     let fetched = source.fetch(want).await?;
     Ok(answer(fetched, ask, plan))
+}
+
+/// Steps before the first one that are computed with the others, so that a target that was not read just
+/// in the first step is not missing from its sum.
+fn n_lead(ask: &Ask, plan: Plan) -> usize {
+    if is_levelled(ask) { n_behind(plan) } else { 0 }
+}
+
+fn n_behind(plan: Plan) -> usize {
+    usize::try_from(BEHIND_MS / plan.step_ms).unwrap_or_default()
+}
+
+fn is_levelled(ask: &Ask) -> bool {
+    ask.aggregation != Aggregation::None && ask.function != Function::Increase
 }
 
 fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
@@ -68,15 +83,21 @@ fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
         fetched.series.into_iter().filter(|(_, found)| !found.pieces.is_empty()).collect();
     // Grouping sums in this order: the same question has the same answer, bit by bit.
     found.sort_by(|a, b| a.0.cmp(&b.0));
+    let n_lead = n_lead(ask, plan);
+    let with_lead = plan.with_lead(n_lead);
     let (labels, mut steps): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .map(|(labels, found)| (labels, evaluate(&found.pieces, ask.function, &plan)))
-        .filter(|(_, steps)| steps.iter().any(Option::is_some))
+        .map(|(labels, found)| (labels, evaluate(&found.pieces, ask.function, &with_lead)))
         .unzip();
-    if ask.aggregation != Aggregation::None && ask.function != Function::Increase {
-        level(&mut steps, usize::try_from(BEHIND_MS / plan.step_ms).unwrap_or_default());
+    if is_levelled(ask) {
+        level(&mut steps, n_behind(plan));
     }
-    let lines = labels.into_iter().zip(steps).collect();
+    let lines = labels
+        .into_iter()
+        .zip(steps)
+        .map(|(labels, mut steps)| (labels, steps.split_off(n_lead)))
+        .filter(|(_, steps)| steps.iter().any(Option::is_some))
+        .collect();
     let lines = combine(lines, ask.aggregation, &ask.by);
     let total_series = lines.len();
     let (lines, others) = top(lines, ask.limit);

@@ -82,6 +82,25 @@ async fn series_are_grouped_and_the_rest_is_summed() {
 }
 
 #[tokio::test]
+async fn a_sum_starts_whole_though_targets_are_read_one_after_another() {
+    let harness = Harness::new();
+    // Data begins 100 s ago; b is first read 10 s later. Then each misses a window now and then.
+    harness.stored(&gauge("a"), Resolution::TenSeconds, 100, &[1.0; 10]).await;
+    harness.stored(&gauge("b"), Resolution::TenSeconds, 90, &[2.0; 4]).await;
+    harness.stored(&gauge("b"), Resolution::TenSeconds, 40, &[2.0; 4]).await;
+    harness.stored(&counter("a"), Resolution::TenSeconds, 100, &[0.0, 10.0, 20.0, 30.0, 40.0]).await;
+    harness.stored(&counter("b"), Resolution::TenSeconds, 90, &[0.0, 20.0, 40.0, 60.0]).await;
+    let sums = async |asked: &str| {
+        let path = format!("/api/v1/query_range?aggregate=sum&step=10s&{asked}");
+        values(&harness.json(&path).await["series"][0])
+    };
+    let all = sums("match=used_bytes&from=-120s").await;
+    assert_eq!((all[..2].to_vec(), all[2..].to_vec()), (vec![None; 2], vec![Some(3.0); 10]));
+    assert_eq!(sums("match=used_bytes&from=-50s").await, vec![Some(3.0); 5], "b misses the first step");
+    assert_eq!(sums("match=requests_total&from=-90s&to=-60s").await, vec![Some(3.0); 3]);
+}
+
+#[tokio::test]
 async fn the_scope_narrows_a_query() {
     let harness = Harness::new();
     harness.stored(&gauge("a"), Resolution::TenSeconds, 20, &[1.0, 1.0]).await;
