@@ -20,6 +20,7 @@ use crate::feed::Feed;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::objects::Objects;
+use crate::pipeline::Freshness;
 use crate::query::Source;
 use crate::rows::{PodGroups, View};
 use crate::traffic::Traffic;
@@ -58,6 +59,7 @@ pub struct State {
     pub recent_logs: Feed<LogRow>,
     pub dead_letters: DeadLetters,
     pub traffic: Traffic,
+    pub freshness: Freshness,
     pub sessions: Sessions,
     pub rates: Rates,
     /// One permit for each request being answered.
@@ -108,6 +110,7 @@ impl App {
             recent_logs: Feed::new(MAX_RECENT_LOGS, MAX_RECENT_BYTES),
             dead_letters: DeadLetters::default(),
             traffic: Traffic::default(),
+            freshness: Freshness::default(),
             sessions: Sessions::default(),
             rates: Rates::default(),
             requests: Semaphore::new(config.limits.concurrent_requests),

@@ -73,6 +73,7 @@ async fn read<F: Follow>(
         backoff.reset();
         for record in delivered {
             let position = record.position;
+            app.freshness.saw(record.record.timestamp);
             let outcome = match follower.take(app, record, is_caught_up) {
                 Ok(()) => "ok",
                 Err(Skipped::MissingBase) => "skipped",

@@ -12,10 +12,12 @@ use crate::app::App;
 use crate::dto::pipeline::{ComponentDto, ComponentStateDto, GroupLag, Pipeline, TopicRow};
 use crate::traffic::TopicOffsets;
 
+mod newest;
 mod stages;
 #[cfg(test)]
 mod tests;
 
+pub use newest::{Freshness, Newest};
 pub use stages::{Facts, stages};
 
 /// Consumer groups of the processor by the topic that they read.
@@ -37,7 +39,8 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
         }
     }
     let report = app.health.report();
-    let facts = Facts { live: &app.live, topics: &topics, report: &report, now };
+    let newest = app.freshness.read(app, now).await;
+    let facts = Facts { live: &app.live, topics: &topics, report: &report, newest, now };
     Pipeline {
         generated_at: now.into(),
         stages: stages(facts),

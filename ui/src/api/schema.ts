@@ -1214,7 +1214,8 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description Refused or thrown away on purpose, since the start.
+             * @description Refused or thrown away on purpose, since the start: samples that do not fit, messages that retention
+             *     removed before they were read, windows beyond a limit.
              */
             dropped_total: number | null;
             /**
@@ -1235,10 +1236,15 @@ export interface components {
             lag_seconds: number | null;
             /**
              * Format: int64
-             * @description Missing by sequence number, since the start.
+             * @description Missing though nobody meant it, since the start: messages that did not reach the bus, damaged ones,
+             *     frames missing by sequence number, damaged chunks.
              */
             loss_total: number | null;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Age of the newest sample (collector), message (bus), window (processor, API), final window (metric
+             *     store), log line or event (log store).
+             */
             newest_age_s: number | null;
             /** @description What `rate_per_s` counts. */
             rate_of: string;

@@ -42,12 +42,16 @@ pub struct Stage {
     pub lag_records: Option<u64>,
     /// How far event time trails the clock.
     pub lag_seconds: Option<f64>,
-    /// Refused or thrown away on purpose, since the start.
+    /// Refused or thrown away on purpose, since the start: samples that do not fit, messages that retention
+    /// removed before they were read, windows beyond a limit.
     pub dropped_total: Option<u64>,
-    /// Missing by sequence number, since the start.
+    /// Missing though nobody meant it, since the start: messages that did not reach the bus, damaged ones,
+    /// frames missing by sequence number, damaged chunks.
     pub loss_total: Option<u64>,
     /// Seen twice and counted once, since the start.
     pub duplicates_total: Option<u64>,
+    /// Age of the newest sample (collector), message (bus), window (processor, API), final window (metric
+    /// store), log line or event (log store).
     pub newest_age_s: Option<f64>,
     /// More numbers by name.
     pub details: BTreeMap<String, f64>,

@@ -7,6 +7,7 @@ use sentinel_runtime::{ComponentState, HealthReport};
 
 use crate::dto::pipeline::{Stage, StageId, StageStatus, TopicRow};
 use crate::live::Live;
+use crate::pipeline::Newest;
 
 /// What the stages are derived from.
 #[derive(Clone, Copy)]
@@ -14,6 +15,7 @@ pub struct Facts<'a> {
     pub live: &'a Live,
     pub topics: &'a [TopicRow],
     pub report: &'a HealthReport,
+    pub newest: Newest,
     pub now: Timestamp,
 }
 
@@ -56,8 +58,16 @@ impl Facts<'_> {
         all.filter(|group| groups.contains(&group.name.as_str())).map(|group| group.lag).max()
     }
 
-    fn newest_age_s(&self) -> Option<f64> {
-        self.live.newest().map(|newest| (self.now.millis_since(newest) as f64 / 1_000.0).max(0.0))
+    /// As `total`, but zero where the role publishes other numbers: some counters have no series before
+    /// they first count.
+    fn total_of_role(&self, metrics: &[&str], role: &str) -> Option<u64> {
+        let is_there = self.sum(role).is_some();
+        let sum = metrics.iter().filter_map(|metric| self.total(metric)).sum();
+        is_there.then_some(sum)
+    }
+
+    fn age_s(&self, newest: Option<Timestamp>) -> Option<f64> {
+        newest.map(|newest| (self.now.millis_since(newest) as f64 / 1_000.0).max(0.0))
     }
 }
 
@@ -94,8 +104,10 @@ fn collector(facts: Facts<'_>) -> Stage {
     let mut stage = empty(StageId::Collector, "Collector", "samples");
     stage.rate_per_s = facts.rate("sentinel_collector_samples_total");
     stage.bytes_per_s = facts.rate("sentinel_collector_frame_bytes_total");
-    stage.dropped_total = facts.total("sentinel_collector_dropped_samples_total");
-    stage.newest_age_s = facts.newest_age_s();
+    let role = "sentinel_collector_samples_total";
+    stage.dropped_total = facts.total_of_role(&["sentinel_collector_dropped_samples_total"], role);
+    stage.loss_total = facts.total_of_role(&["sentinel_collector_dropped_entries_total"], role);
+    stage.newest_age_s = facts.age_s(facts.live.newest());
     let failed = LabelMatcher::equal("outcome", "failed");
     let failed = Selector::metric("sentinel_collector_scrapes_total").and(failed);
     detail(
@@ -129,7 +141,10 @@ fn bus(facts: Facts<'_>) -> Stage {
     stage.rate_per_s = rates.reduce(|a, b| a + b);
     stage.bytes_per_s = facts.rate("sentinel_bus_published_bytes_total");
     stage.lag_records = facts.topics.iter().flat_map(|topic| &topic.groups).map(|group| group.lag).max();
-    stage.loss_total = facts.total("sentinel_bus_skipped_records_total");
+    let role = "sentinel_bus_published_records_total";
+    stage.dropped_total = facts.total_of_role(&["sentinel_bus_skipped_records_total"], role);
+    stage.loss_total = facts.total_of_role(&["sentinel_bus_corrupt_records_total"], role);
+    stage.newest_age_s = facts.age_s(facts.newest.record);
     let bytes = facts.topics.iter().filter_map(|topic| topic.bytes).reduce(|a, b| a + b);
     let fsyncs = facts.rate("sentinel_bus_fsync_seconds_count");
     let fsync_time = facts.rate("sentinel_bus_fsync_seconds_sum");
@@ -152,6 +167,7 @@ fn processor(facts: Facts<'_>) -> Stage {
     stage.rate_per_s = facts.rate("sentinel_processor_samples_total");
     stage.lag_records = facts.lag_of(&["sentinel-windows", "sentinel-stage2"]);
     stage.lag_seconds = facts.max("sentinel_processor_watermark_lag_seconds");
+    stage.newest_age_s = facts.age_s(facts.live.newest());
     stage.loss_total = facts.total("sentinel_processor_lost_frames_total");
     stage.dropped_total = sum_known([
         facts.total("sentinel_processor_late_samples_total"),
@@ -183,6 +199,10 @@ fn metric_store(facts: Facts<'_>) -> Stage {
     let mut stage = empty(StageId::MetricStore, "Metric store", "windows");
     stage.rate_per_s = facts.rate("sentinel_metric_store_written_windows_total");
     stage.lag_records = facts.lag_of(&["sentinel-metric-store"]);
+    let role = "sentinel_metric_store_written_windows_total";
+    stage.dropped_total = facts.total_of_role(&["sentinel_metric_store_refused_windows_total"], role);
+    stage.loss_total = facts.total_of_role(&["sentinel_metric_store_corrupt_chunks_total"], role);
+    stage.newest_age_s = facts.age_s(facts.newest.stored_window);
     detail(
         &mut stage,
         [
@@ -199,6 +219,7 @@ fn log_store(facts: Facts<'_>) -> Stage {
     let mut stage = empty(StageId::LogStore, "Log store", "documents");
     stage.rate_per_s = facts.rate("sentinel_log_store_written_documents_total");
     stage.lag_records = facts.lag_of(&["sentinel-logs", "sentinel-events"]);
+    stage.newest_age_s = facts.age_s(facts.newest.document);
     detail(
         &mut stage,
         [
@@ -215,7 +236,7 @@ fn api(facts: Facts<'_>) -> Stage {
     stage.rate_per_s = facts.rate("sentinel_api_requests_total");
     stage.dropped_total = facts.total("sentinel_api_websocket_dropped_total");
     stage.lag_seconds = facts.max("sentinel_api_live_lag_seconds");
-    stage.newest_age_s = facts.newest_age_s();
+    stage.newest_age_s = facts.age_s(facts.live.newest());
     detail(
         &mut stage,
         [

@@ -41,7 +41,12 @@ fn live(metrics: &[(&str, f64, f64)]) -> Live {
 
 fn stage_of(live: &Live, health: &Health, id: StageId) -> Stage {
     let report = health.report();
-    let facts = Facts { live, topics: &[], report: &report, now: Timestamp::from_secs(20) };
+    let newest = Newest {
+        record: Some(Timestamp::from_secs(19)),
+        stored_window: Some(Timestamp::from_secs(5)),
+        document: None,
+    };
+    let facts = Facts { live, topics: &[], report: &report, newest, now: Timestamp::from_secs(20) };
     stages(facts).into_iter().find(|stage| stage.id == id).expect("every stage is there")
 }
 
@@ -65,6 +70,34 @@ fn what_is_not_known_is_null_and_not_zero() {
     let stage = stage_of(&live(&[]), &Health::default(), StageId::Processor);
     assert_eq!((stage.rate_per_s, stage.lag_seconds, stage.loss_total), (None, None, None));
     assert_eq!(stage.status, StageStatus::Ok);
+}
+
+#[test]
+fn counters_that_have_not_counted_yet_are_zero_once_their_role_is_there() {
+    let live = live(&[
+        ("sentinel_collector_samples_total", 0.0, 1_000.0),
+        ("sentinel_bus_published_records_total", 0.0, 10.0),
+        ("sentinel_metric_store_written_windows_total", 0.0, 10.0),
+        ("sentinel_metric_store_refused_windows_total", 3.0, 3.0),
+    ]);
+    let lost = |id| {
+        let stage = stage_of(&live, &Health::default(), id);
+        (stage.dropped_total, stage.loss_total)
+    };
+    assert_eq!(lost(StageId::Collector), (Some(0), Some(0)));
+    assert_eq!(lost(StageId::Bus), (Some(0), Some(0)));
+    assert_eq!(lost(StageId::MetricStore), (Some(3), Some(0)));
+    assert_eq!(lost(StageId::LogStore), (None, None), "it has no such counters");
+}
+
+#[test]
+fn each_stage_tells_the_age_of_the_newest_that_it_has() {
+    let live = live(&[("up", 1.0, 1.0)]);
+    let age = |id| stage_of(&live, &Health::default(), id).newest_age_s;
+    assert_eq!(age(StageId::Bus), Some(1.0));
+    assert_eq!(age(StageId::Processor), Some(10.0));
+    assert_eq!(age(StageId::MetricStore), Some(15.0));
+    assert_eq!(age(StageId::LogStore), None);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use sentinel_bus::{Bus as _, Commit, Outgoing, Record, Route, TopicPartition};
 use sentinel_log_store::{Document, DocumentId, DocumentKind, LogWriter as _};
-use sentinel_model::{DeadLetter, Timestamp, Topic};
+use sentinel_model::{DeadLetter, MetricKind, Resolution, Timestamp, Topic};
 use sentinel_proto::Wire as _;
-use sentinel_testkit::build::{CLUSTER, NOW, pod, running, terminated, with_container};
+use sentinel_testkit::build::{CLUSTER, NOW, pod, running, series, terminated, with_container};
 use serde_json::{Value, json};
 
 use super::harness::{Harness, ago};
@@ -105,6 +105,23 @@ async fn a_field_takes_several_values_and_fields_narrow_each_other() {
         let events = harness.json(&format!("/api/v1/events?{asked}")).await;
         assert_eq!(events["items"].as_array().expect("a list").len(), n, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn stages_tell_the_age_of_what_bus_and_stores_hold() {
+    let harness = with_lines(1).await;
+    let of = |pipeline: &Value, id: &str| {
+        let stages = pipeline["stages"].as_array().expect("stages");
+        stages.iter().find(|stage| stage["id"] == id).expect("a stage")["newest_age_s"].clone()
+    };
+    let own = series(MetricKind::Counter, "sentinel_processor_samples_total", &[]);
+    harness.stored(&own, Resolution::TenSeconds, 60, &[1.0, 2.0]).await;
+    harness.app.freshness.saw(ago(3));
+    harness.app.freshness.saw(ago(9));
+    let pipeline = harness.json("/api/v1/pipeline").await;
+    assert_eq!(of(&pipeline, "bus"), 3.0);
+    assert_eq!(of(&pipeline, "metric-store"), 40.0, "from the end of the newest window");
+    assert_eq!(of(&pipeline, "log-store"), 600.0);
 }
 
 #[tokio::test]
