@@ -45,6 +45,8 @@ pub struct State {
     pub metrics: Arc<dyn MetricReader>,
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
+    /// Answers that may be given again.
+    pub answers: Arc<dyn Cache>,
     pub health: Health,
     pub config: Config,
     pub mode: Mode,
@@ -79,6 +81,8 @@ pub struct Parts {
     pub metrics: Arc<dyn MetricReader>,
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
+    /// Answers that may be given again.
+    pub answers: Arc<dyn Cache>,
     pub health: Health,
     pub clock: Clock,
 }
@@ -90,13 +94,14 @@ const MAX_RECENT_BYTES: usize = 4 << 20;
 
 impl App {
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
-        let Parts { bus, metrics, logs, cache, health, clock } = parts;
+        let Parts { bus, metrics, logs, cache, answers, health, clock } = parts;
         let live = Live::new(config.limits.live_series);
         Self(Arc::new(State {
             bus,
             metrics,
             logs,
             cache,
+            answers,
             health,
             mode,
             started: clock(),

@@ -44,6 +44,9 @@ pub struct Limits {
     pub query_points: usize,
     /// Series that the live overlay holds.
     pub live_series: usize,
+    /// For how long an answer about what is live may be given again; `0s`: each is computed anew.
+    #[serde(with = "duration")]
+    pub answer_ttl: Duration,
 }
 
 impl Default for Config {
@@ -72,6 +75,7 @@ impl Default for Limits {
             query_series: 10_000,
             query_points: 2_000_000,
             live_series: 200_000,
+            answer_ttl: Duration::from_secs(1),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Service: REST and WebSocket over the stores and the bus.
 
 mod access;
+mod answers;
 mod app;
 mod config;
 mod dead_letters;

@@ -30,12 +30,25 @@ pub struct Followed {
     pub outcome: &'static str,
 }
 
+/// Questions whose answer may be given again, by route and what was found.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Cached {
+    pub route: &'static str,
+    pub outcome: &'static str,
+}
+
+impl Cached {
+    pub const HIT: &'static str = "hit";
+    pub const MISS: &'static str = "miss";
+}
+
 /// Names start with `sentinel_api_`. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub requests: Family<Answered, Counter>,
     pub request_seconds: Histogram,
     pub rejected: Family<Rejection, Counter>,
+    pub cached_answers: Family<Cached, Counter>,
     pub followed: Family<Followed, Counter>,
     pub connections: Gauge,
     pub websocket_clients: Gauge,
@@ -55,6 +68,7 @@ impl Metrics {
             // 1 ms to 16 s.
             request_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 15)),
             rejected: Family::default(),
+            cached_answers: Family::default(),
             followed: Family::default(),
             connections: Gauge::default(),
             websocket_clients: Gauge::default(),
@@ -70,6 +84,11 @@ impl Metrics {
         registry.register("requests", "Requests answered", metrics.requests.clone());
         registry.register("request_seconds", "Time to answer a request", metrics.request_seconds.clone());
         registry.register("rejected", "Requests and messages refused", metrics.rejected.clone());
+        registry.register(
+            "cached_answers",
+            "Questions answered from the cache (hit) and anew (miss)",
+            metrics.cached_answers.clone(),
+        );
         registry.register("followed_records", "Messages read from the bus", metrics.followed.clone());
         registry.register("connections", "Connections that are open", metrics.connections.clone());
         registry.register("websocket_clients", "Clients of the WebSocket", metrics.websocket_clients.clone());
@@ -105,6 +124,10 @@ impl Metrics {
 
     pub fn reject(&self, door: &'static str, reason: &'static str) {
         self.rejected.get_or_create(&Rejection { door, reason }).inc();
+    }
+
+    pub fn cached(&self, route: &'static str, outcome: &'static str) {
+        self.cached_answers.get_or_create(&Cached { route, outcome }).inc();
     }
 
     pub fn follow(&self, topic: &'static str, outcome: &'static str) {

@@ -80,10 +80,15 @@ impl QueryMap {
 
     /// A number for the question: path and parameters, in any order.
     pub fn fingerprint(&self) -> u64 {
-        let is_asked = |pair: &&(String, String)| !PAGING.contains(&pair.0.as_str());
+        xxh3_64(format!("{}?{}", self.path, self.question(&PAGING)).as_bytes())
+    }
+
+    /// All parameters but those named, in any order the same.
+    pub(crate) fn question(&self, without: &[&str]) -> String {
+        let is_asked = |pair: &&(String, String)| !without.contains(&pair.0.as_str());
         let mut asked: Vec<_> = self.pairs.iter().filter(is_asked).collect();
         asked.sort();
-        xxh3_64(format!("{}?{asked:?}", self.path).as_bytes())
+        format!("{asked:?}")
     }
 
     /// Absent and empty are the same.

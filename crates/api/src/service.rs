@@ -12,6 +12,7 @@ use sentinel_metric_store::MetricReader;
 use sentinel_runtime::admin::Admin;
 use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
 
+use crate::answers;
 use crate::app::{App, Mode, Parts, now};
 use crate::config::Config;
 use crate::follow::{
@@ -89,7 +90,8 @@ impl Api {
             .map_err(|source| BuildError::Address { listen: config.listen.clone(), source })?;
         let ApiHandles { bus, metrics, logs, cache, admin, health, dashboard } = handles;
         let component = health.component("api");
-        let parts = Parts { bus, metrics, logs, cache, health, clock: now };
+        let answers = sentinel_cache::open(&sentinel_cache::Config::Memory { max_bytes: answers::MAX_BYTES });
+        let parts = Parts { bus, metrics, logs, cache, answers, health, clock: now };
         let (stop_clients, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode, (Metrics::register(registry), shutdown));
         let router = router(app.clone(), admin.router(), dashboard);

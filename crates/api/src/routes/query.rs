@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
+use crate::answers::{Asked, JsonBytes, Question, answer};
 use crate::app::App;
 use crate::dto::metric::{InstantAnswer, RangeAnswer};
 use crate::error::ApiError;
@@ -38,15 +39,19 @@ pub async fn query_instant(
 )]
 pub async fn query_range(
     State(app): State<App>,
-    Params((scope, expression, span, steps)): Params<(Scope, Expression, Span, Steps)>,
-) -> Result<Json<RangeAnswer>, ApiError> {
+    Params((scope, expression, span, steps, question)): Params<(Scope, Expression, Span, Steps, Question)>,
+) -> Result<JsonBytes, ApiError> {
     let (from, to) = span.resolve(app.now())?;
     let ask = ask(&app, &scope, expression).await?;
     let plan = Plan::new(from, to, steps.step, ask.function).map_err(|error| {
         let field = if error == PlanError::Empty { "from" } else { "step" };
         ApiError::parameter(field, error.to_string())
     })?;
-    Ok(Json(range(app.source(), &ask, plan).await?))
+    // Whoever looks at the last minutes asks for the same steps until the next one begins.
+    let (first_ms, end_ms) = (plan.from.as_millis(), plan.to.as_millis());
+    let key = format!("{first_ms}/{end_ms}/{}/{}", plan.step_ms, question.0);
+    let asked = Asked { route: "query_range", key, until: Some(plan.to) };
+    answer(&app, asked, async { Ok(range(app.source(), &ask, plan).await?) }).await
 }
 
 /// Fills in what was left to choose.

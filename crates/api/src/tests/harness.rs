@@ -1,6 +1,7 @@
 //! The routes in process, over fakes of the ports, at a fixed time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -28,6 +29,7 @@ pub(crate) struct Harness {
     pub(crate) bus: MemoryBus,
     pub(crate) metrics: Arc<MemoryMetrics>,
     pub(crate) logs: Arc<MemoryLogs>,
+    pub(crate) answers: Arc<MemoryCache>,
     _stop: ShutdownTrigger,
 }
 
@@ -50,13 +52,17 @@ pub(crate) fn dashboard() -> Router {
 
 impl Harness {
     pub(crate) fn new() -> Self {
-        Self::with(Config::default())
+        // Tests change what is asked for and ask again at once.
+        let mut config = Config::default();
+        config.limits.answer_ttl = Duration::ZERO;
+        Self::with(config)
     }
 
     pub(crate) fn with(config: Config) -> Self {
         let bus = MemoryBus::default();
         let metrics = Arc::new(MemoryMetrics::default());
         let logs = Arc::new(MemoryLogs::default());
+        let answers = Arc::new(MemoryCache::default());
         let health = Health::default();
         health.component("bus").ready();
         let parts = Parts {
@@ -64,6 +70,7 @@ impl Harness {
             metrics: Arc::clone(&metrics) as _,
             logs: Arc::clone(&logs) as _,
             cache: Arc::new(MemoryCache::default()),
+            answers: Arc::clone(&answers) as _,
             health: health.clone(),
             clock: || NOW,
         };
@@ -72,7 +79,7 @@ impl Harness {
         let (stop, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode(), (own, shutdown));
         let router = router(app.clone(), Admin::new(health, registry).router(), dashboard());
-        Self { app, router, bus, metrics, logs, _stop: stop }
+        Self { app, router, bus, metrics, logs, answers, _stop: stop }
     }
 
     pub(crate) fn objects(&self, states: Vec<ObjectState>) {

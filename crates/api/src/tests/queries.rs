@@ -1,5 +1,7 @@
 //! Queries over store and overlay.
 
+use std::time::Duration;
+
 use sentinel_model::{MetricKind, Resolution, Series};
 use sentinel_testkit::build::{NOW, series};
 use serde_json::{Value, json};
@@ -211,4 +213,47 @@ async fn a_store_that_is_away_is_unavailable_and_not_an_empty_answer() {
     }
     let overview = harness.json("/api/v1/overview").await;
     assert_eq!(overview["counts"]["n_warning_events"], Value::Null, "what is not known is not zero");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_given_again_for_a_second_and_about_the_past_for_longer() {
+    let harness = Harness::with(crate::Config::default());
+    let live = "/api/v1/query_range?match=used_bytes&from=-60s";
+    let past = "/api/v1/query_range?match=used_bytes&from=-2h&to=-1h";
+    harness.stored(&gauge("a"), Resolution::TenSeconds, 5_400, &[1.0]).await;
+    harness.stored(&gauge("a"), Resolution::TenSeconds, 20, &[1.0]).await;
+    let n_series = async |path: &str| harness.json(path).await["total_series"].clone();
+    assert_eq!((n_series(live).await, n_series(past).await), (json!(1), json!(1)));
+    harness.stored(&gauge("b"), Resolution::TenSeconds, 5_400, &[1.0]).await;
+    harness.stored(&gauge("b"), Resolution::TenSeconds, 20, &[1.0]).await;
+    assert_eq!((n_series(live).await, n_series(past).await), (json!(1), json!(1)), "as before");
+    assert_eq!(n_series(&format!("{live}&limit=7")).await, 2, "another question");
+    assert_eq!(n_series("/api/v1/query_range?from=-60s&match=used_bytes").await, 1, "the same question");
+    tokio::time::advance(harness.app.config.limits.answer_ttl).await;
+    assert_eq!((n_series(live).await, n_series(past).await), (json!(2), json!(1)));
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(n_series(past).await, 2);
+    let counted = |route, outcome| {
+        let labels = crate::metrics::Cached { route, outcome };
+        harness.app.own.cached_answers.get_or_create(&labels).get()
+    };
+    assert_eq!((counted("query_range", "hit"), counted("query_range", "miss")), (4, 5));
+    harness.json("/api/v1/overview").await;
+    harness.json("/api/v1/overview").await;
+    harness.json("/api/v1/overview?namespace=shop").await;
+    assert_eq!((counted("overview", "hit"), counted("overview", "miss")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_cache_that_is_away_and_an_error_cost_nothing_but_time() {
+    let harness = Harness::with(crate::Config::default());
+    harness.stored(&gauge("a"), Resolution::TenSeconds, 20, &[1.0]).await;
+    let path = "/api/v1/query_range?match=used_bytes&from=-60s";
+    harness.metrics.outage.begin();
+    assert_eq!(harness.get(path).await.status.as_u16(), 503);
+    harness.metrics.outage.end();
+    harness.answers.outage.begin();
+    let answer = harness.get(path).await;
+    assert_eq!(answer.json()["total_series"], 1, "the error was not kept");
+    assert_eq!(answer.header("content-type"), "application/json");
 }
