@@ -47,7 +47,7 @@ describe('connection', () => {
       expect(await page.textContent('.connection .long')).toMatch(/^Reconnecting, data .+ old$/);
       const lastBefore = await lastLogTime(page);
 
-      server = await startBinary(folder, listen);
+      server = await startBinary(folder, { listen });
       await page.waitForSelector('.connection.ok', { timeout: 60_000 });
       // New lines behind those from before the kill, in the page that was open all the time.
       await page.waitForFunction((time) => [...document.querySelectorAll('.list .line time')].some((element) => (element.getAttribute('title') ?? '') > time), lastBefore, { timeout: 60_000 });

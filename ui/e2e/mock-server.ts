@@ -1,7 +1,7 @@
 // A server that answers like the real one, with made-up data: for work on the page and for its specs. Never shipped.
 //   npm run mock -- [--port 7701] [--pods 200]
 import { existsSync, readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WebSocketServer } from 'ws';
@@ -14,7 +14,8 @@ import { serveSocket } from './mock/socket';
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
 const TYPES: Record<string, string> = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.woff2': 'font/woff2' };
 /** The policy that the page must live with. */
-export const POLICY = "default-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+export const POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TICKET = 'one-time';
 
 function fileOf(path: string): string {
   const file = join(DIST, normalize(path));
@@ -23,12 +24,21 @@ function fileOf(path: string): string {
 
 export interface Mock { server: Server; url: string; close: () => Promise<void>; dropClients: () => void }
 
-export async function startMock(options: { port?: number; pods?: number } = {}): Promise<Mock> {
+export async function startMock(options: { port?: number; pods?: number; token?: string } = {}): Promise<Mock> {
   const cluster = new MockCluster(options.pods ?? 70);
   const api = new MockApi(cluster, new MockMetrics(cluster));
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://mock');
     if (url.pathname.startsWith('/api/v1/')) {
+      const isRefused = options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`;
+      if (isRefused) {
+        response.writeHead(401, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ title: 'Unauthorized', status: 401, code: 'unauthorized' }));
+        return;
+      }
+      if (url.pathname === '/api/v1/ws-ticket') {
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ticket: TICKET, expires_at: new Date(Date.now() + 30_000).toISOString() }));
+        return;
+      }
       const { status, body } = api.handle(request.method ?? 'GET', url.pathname.slice('/api/v1'.length), url.searchParams);
       response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' }).end(JSON.stringify(body));
       return;
@@ -36,7 +46,8 @@ export async function startMock(options: { port?: number; pods?: number } = {}):
     const file = fileOf(url.pathname);
     response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'content-security-policy': POLICY }).end(readFileSync(file));
   });
-  const sockets = new WebSocketServer({ server, path: '/api/v1/ws' });
+  const mayEnter = ({ req }: { req: IncomingMessage }): boolean => options.token === undefined || new URL(req.url ?? '/', 'http://mock').searchParams.get('ticket') === TICKET;
+  const sockets = new WebSocketServer({ server, path: '/api/v1/ws', verifyClient: mayEnter });
   sockets.on('connection', (socket) => serveSocket(api, socket));
   await new Promise<void>((resolve) => { server.listen(options.port ?? 0, '127.0.0.1', resolve); });
   const address = server.address();

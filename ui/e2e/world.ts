@@ -1,5 +1,7 @@
 // What the specs run against: a running binary when its address is given, else the mock.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { type Mock, startMock } from './mock-server';
 
@@ -21,8 +23,10 @@ export async function openWorld(): Promise<World> {
 export interface Running { url: string; kill: () => Promise<void> }
 
 /** A demo of its own; resolves when it has said where it answers. */
-export async function startBinary(folder: string, listen = '127.0.0.1:0'): Promise<Running> {
-  const child: ChildProcess = spawn(BINARY, ['demo', '--listen', listen, '--data-dir', folder], { stdio: ['ignore', 'pipe', 'ignore'] });
+export async function startBinary(folder: string, { listen = '127.0.0.1:0', token = '' } = {}): Promise<Running> {
+  const config = join(folder, 'sentinel.toml');
+  writeFileSync(config, token === '' ? '' : `[api]\ntoken = ${JSON.stringify(token)}\n`);
+  const child: ChildProcess = spawn(BINARY, ['demo', '--config', config, '--listen', listen, '--data-dir', join(folder, 'data')], { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL');

@@ -18,7 +18,7 @@ function nextItems(api: MockApi, message: Message, now: number, before: number):
   const has = (list: unknown, value: string): boolean => !Array.isArray(list) || list.length === 0 || list.includes(value);
   if (topic === 'pipeline') return [pipelineAt(now)];
   if (topic === 'events') return between(EVENT_STEP).map((i) => eventAt(cluster, i)).filter((row) => has(filter.severity, row.severity) && has(filter.namespace, row.namespace));
-  if (topic === 'logs') return between(LOG_STEP).map((i): LogRow => logAt(cluster, i)).filter((row) => has(filter.severity, row.severity) && has(filter.namespace, row.namespace) && (!filter.q || row.body.includes(filter.q)) && (!filter.pod || row.pod === filter.pod));
+  if (topic === 'logs') return between(LOG_STEP).map((i): LogRow => logAt(cluster, i)).filter((row) => has(filter.severity, row.severity) && has(filter.namespace, row.namespace) && (!filter.q || row.body.includes(filter.q)) && has(filter.pod, row.pod) && has(filter.workload, row.workload) && has(filter.container, row.container));
   if (topic === 'usage') {
     const pods = cluster.pods.filter((pod) => cluster.runs(pod)).map((pod) => ({ kind: 'Pod', cluster: pod.row.cluster, namespace: pod.row.namespace, name: pod.row.name, cpu: cluster.cpuAt(pod, now), memory: cluster.memoryAt(pod, now), t: now - 900 }));
     const nodes = cluster.nodeRows(now).map((node) => ({ kind: 'Node', cluster: node.cluster, namespace: '', name: node.name, cpu: node.usage.cpu.used, memory: node.usage.memory.used, t: now - 900 }));

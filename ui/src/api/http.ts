@@ -17,14 +17,18 @@ export class ApiError extends Error {
     this.problem = problem;
   }
 
-  get isForbidden(): boolean {
-    return this.problem.status === 401 || this.problem.status === 403;
+  /** Not 403: no token helps against that. */
+  get isTokenWanted(): boolean {
+    return this.problem.status === 401;
   }
 }
 
 export function readToken(): string | null {
   return sessionStorage.getItem(TOKEN);
 }
+
+/** Others cannot be sent at all: a header has no way to say them. */
+export const isToken = (text: string): boolean => /^[\x21-\x7e]+$/.test(text);
 
 export function keepToken(token: string): void {
   sessionStorage.setItem(TOKEN, token);

@@ -50,7 +50,8 @@ async fn every_documented_operation_answers_with_json_and_security_headers() {
             if answer.status.is_success() { "application/json" } else { "application/problem+json" };
         assert_eq!(answer.header("content-type"), media_type, "{method} {path}");
         assert_eq!(answer.header("cache-control"), "no-store", "{method} {path}");
-        assert!(answer.header("content-security-policy").starts_with("default-src 'self'"));
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'self'") && !policy.contains("unsafe"), "{policy}");
         assert_eq!(answer.header("x-frame-options"), "DENY");
         assert_eq!(answer.header("x-request-id").len(), 16);
     }
