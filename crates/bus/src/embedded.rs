@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use sentinel_model::Topic;
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{DataDir, Health, Registry};
 use tokio::sync::oneshot;
 
 use crate::partitioner::partition_of;
@@ -71,12 +71,12 @@ impl EmbeddedBus {
     /// # Errors
     /// A folder that cannot be used, is used by another process or holds something else.
     pub fn open(
-        path: &Path,
+        folder: DataDir,
         config: EmbeddedConfig,
         health: &Health,
         registry: &mut Registry,
     ) -> Result<Self, BusError> {
-        Self::start(Store::open(path, config, registry)?, health)
+        Self::start(Store::open(folder, config, registry)?, health)
     }
 
     fn start(store: Store, health: &Health) -> Result<Self, BusError> {

@@ -1,6 +1,7 @@
 //! What can go wrong with the bus.
 
 use sentinel_model::Topic;
+use sentinel_runtime::DiskFull;
 
 use crate::TopicPartition;
 
@@ -10,6 +11,8 @@ pub enum BusError {
     Open { message: String },
     #[error("storage of the bus failed: {message}")]
     Storage { message: String },
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
     #[error("{}/{} belongs to another consumer now", at.topic, at.partition)]
     NotOwner { at: TopicPartition },
     #[error("topic {topic} has {n_partitions} partitions, there is no partition {partition}")]
@@ -25,6 +28,6 @@ pub enum BusError {
 impl BusError {
     /// Whether the same call may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Storage { .. })
+        matches!(self, Self::Storage { .. } | Self::DiskFull(_))
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{DataDir, Health, Registry};
 
 mod bus;
 mod config;
@@ -40,14 +40,14 @@ pub fn is_in_use(config: &Config, data_dir: &Path) -> bool {
 /// [`BusError::Open`] with what to do about it.
 pub fn open(
     config: &Config,
-    data_dir: &Path,
+    data_dir: impl Into<DataDir>,
     health: &Health,
     registry: &mut Registry,
 ) -> Result<Arc<dyn Bus>, BusError> {
     let inner: Arc<dyn Bus> = match config {
         Config::Embedded(config) => {
-            let path = data_dir.join(FOLDER);
-            Arc::new(embedded::EmbeddedBus::open(&path, config.clone(), health, registry)?)
+            let folder = data_dir.into().join(FOLDER);
+            Arc::new(embedded::EmbeddedBus::open(folder, config.clone(), health, registry)?)
         }
     };
     Ok(Arc::new(metered::Metered::new(inner, registry)))

@@ -5,14 +5,13 @@
 //! `SENTINEL_CRASH_ROUNDS` sets how often (20), `SENTINEL_CRASH_SEED` repeats a run's choices.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use sentinel_bus::{Bus, Delivered, PollLimit, Position, Start, TopicPartition};
 use sentinel_model::Topic;
 use sentinel_runtime::config::variable;
+use sentinel_testkit::Victim;
 
 #[path = "crash/victim.rs"]
 mod victim;
@@ -75,27 +74,14 @@ impl Known {
     /// Lets the victim publish until it has acknowledged `n_acks` messages, kills it, and notes all that
     /// it had acknowledged by then.
     fn round(&mut self, folder: &Path, round: u64, n_acks: usize) -> usize {
-        let mut child = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", "victim", "--nocapture"])
-            .env("SENTINEL_CRASH_FOLDER", folder)
-            .env("SENTINEL_CRASH_ROUND", round.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .expect("start the victim");
-        let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        let folder = folder.to_str().expect("a folder of plain letters");
+        let variables = [("SENTINEL_CRASH_FOLDER", folder), ("SENTINEL_CRASH_ROUND", &round.to_string())];
+        let mut victim = Victim::start(&variables);
         let mut n = 0;
         while n < n_acks {
-            let line = lines.next().expect("the victim runs on").expect("a line");
-            n += self.note(&line);
+            n += self.note(&victim.line());
         }
-        child.kill().expect("kill the victim");
-        // What it had written before it died counts as well; a last line may be cut short.
-        for line in lines.map_while(Result::ok) {
-            n += self.note(&line);
-        }
-        let status = child.wait().expect("its end");
-        assert!(!status.success(), "the victim must not end by itself");
+        n += victim.kill().iter().map(|line| self.note(line)).sum::<usize>();
         n
     }
 

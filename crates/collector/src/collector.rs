@@ -3,13 +3,12 @@
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use sentinel_bus::Bus;
 use sentinel_runtime::admin::Admin;
 use sentinel_runtime::config::variable;
-use sentinel_runtime::{Health, Registry, Service, ServiceError, Shutdown, spawn};
+use sentinel_runtime::{DataDir, Health, Registry, Service, ServiceError, Shutdown, spawn};
 use tracing::info;
 
 use crate::fetch::{UrlError, scrape_client, target_url};
@@ -27,7 +26,7 @@ pub struct CollectorHandles {
     /// Name of the cluster in every record.
     pub cluster: String,
     /// The spool lives in its subfolder `spool`.
-    pub data_dir: PathBuf,
+    pub data_dir: DataDir,
     pub health: Health,
     /// Own metrics are read from here.
     pub admin: Option<Admin>,
@@ -75,7 +74,7 @@ impl Collector {
         let component = handles.health.component("collector.outlet");
         let folder = handles.data_dir.join("spool");
         let bus = Arc::clone(&handles.bus);
-        let (outlet, service) = Outlet::build(settings, bus, &folder, Arc::clone(&metrics), component)?;
+        let (outlet, service) = Outlet::build(settings, bus, folder, Arc::clone(&metrics), component)?;
         let context = SourceContext {
             outlet,
             cluster: handles.cluster.as_str().into(),
@@ -88,10 +87,13 @@ impl Collector {
             health: handles.health,
         };
         let mut sources = scrapers(config, &context)?;
-        let cluster =
-            Kubernetes::build(&config.kubernetes, context.clone(), handles.bus, handles.data_dir).map_err(
-                |error| BuildError::Config { key: "kubernetes".to_owned(), message: error.to_string() },
-            )?;
+        let cluster = Kubernetes::build(
+            &config.kubernetes,
+            context.clone(),
+            handles.bus,
+            handles.data_dir.path().to_owned(),
+        )
+        .map_err(|error| BuildError::Config { key: "kubernetes".to_owned(), message: error.to_string() })?;
         if let Some(cluster) = cluster {
             sources.push(Box::new(cluster));
         }

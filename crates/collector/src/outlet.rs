@@ -13,7 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use sentinel_bus::{Bus, Outgoing, Record, Route};
 use sentinel_model::{Timestamp, Topic};
 use sentinel_proto::punctuation;
-use sentinel_runtime::{Component, Shutdown, Task, spawn};
+use sentinel_runtime::{Component, DataDir, Shutdown, Task, spawn};
 
 pub use progress::{Clock, Hold};
 pub use series_table::RawSeries;
@@ -134,13 +134,14 @@ impl Outlet {
     pub fn build(
         settings: OutletSettings,
         bus: Arc<dyn Bus>,
-        folder: &Path,
+        folder: DataDir,
         metrics: Arc<Metrics>,
         component: Component,
     ) -> Result<(Self, OutletService), SpoolUnusable> {
-        let unusable = |message: String| SpoolUnusable { path: folder.to_owned(), message };
+        let path = folder.path().to_owned();
+        let unusable = |message: String| SpoolUnusable { path: path.clone(), message };
         let spool = Spool::open(folder, settings.config.spool_bytes).map_err(|e| unusable(e.to_string()))?;
-        let epochs = Epochs::open(folder).map_err(|error| unusable(error.to_string()))?;
+        let epochs = Epochs::open(&path).map_err(|error| unusable(error.to_string()))?;
         let (sender, queue) = queue::bounded(settings.config.queue_bytes, metrics.queue_bytes.clone());
         let n_losses = Arc::<AtomicU64>::default();
         let policy = settings.config.policy;

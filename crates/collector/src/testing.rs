@@ -170,7 +170,8 @@ impl Bench {
         let component = health.component("collector.outlet");
         let bus_port = Arc::clone(bus) as Arc<dyn Bus>;
         let (outlet, service) =
-            Outlet::build(settings, bus_port, folder, Arc::clone(&metrics), component).expect("a spool");
+            Outlet::build(settings, bus_port, folder.into(), Arc::clone(&metrics), component)
+                .expect("a spool");
         Self { bus: Arc::clone(bus), outlet, service: Some(service), metrics, health }
     }
 

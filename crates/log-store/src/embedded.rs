@@ -7,13 +7,13 @@ mod schema;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use sentinel_runtime::{Component, spawn_blocking};
+use sentinel_runtime::{Component, DataDir, spawn_blocking};
 use tantivy::collector::Count;
 use tracing::info;
 
@@ -39,7 +39,7 @@ pub(crate) struct Limits {
 
 /// Open indexes by day, shared by the writer's thread and readers.
 pub(crate) struct Days {
-    folder: PathBuf,
+    folder: DataDir,
     open: RwLock<BTreeMap<DayNumber, Arc<Day>>>,
 }
 
@@ -53,7 +53,7 @@ impl EmbeddedLogStore {
     /// # Errors
     /// A folder or index that cannot be used.
     pub(crate) fn open(
-        folder: &Path,
+        folder: DataDir,
         limits: Limits,
         health: Component,
         metrics: Metrics,
@@ -127,19 +127,19 @@ impl LogReader for EmbeddedLogStore {
 }
 
 impl Days {
-    fn open(folder: &Path) -> Result<Self, LogStoreError> {
+    fn open(folder: DataDir) -> Result<Self, LogStoreError> {
         let failed = |error: &dyn std::fmt::Display| LogStoreError::Open {
-            message: format!("{}: {error}", folder.display()),
+            message: format!("{}: {error}", folder.path().display()),
         };
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        std::fs::create_dir_all(folder.path()).map_err(|error| failed(&error))?;
         let mut open = BTreeMap::new();
-        for entry in std::fs::read_dir(folder).map_err(|error| failed(&error))? {
+        for entry in std::fs::read_dir(folder.path()).map_err(|error| failed(&error))? {
             let entry = entry.map_err(|error| failed(&error))?;
             if let Some(number) = entry.file_name().to_str().and_then(DayNumber::from_name) {
                 open.insert(number, Arc::new(Day::open(&entry.path(), number)?));
             }
         }
-        Ok(Self { folder: folder.to_owned(), open: RwLock::new(open) })
+        Ok(Self { folder, open: RwLock::new(open) })
     }
 
     /// The index of a day, made if need be.
@@ -147,9 +147,13 @@ impl Days {
         if let Some(day) = self.open.read().get(&number) {
             return Ok(Arc::clone(day));
         }
-        let day = Arc::new(Day::open(&self.folder.join(number.name()), number)?);
+        let day = Arc::new(Day::open(&self.path_of(number), number)?);
         self.open.write().insert(number, Arc::clone(&day));
         Ok(day)
+    }
+
+    fn path_of(&self, number: DayNumber) -> PathBuf {
+        self.folder.path().join(number.name())
     }
 
     /// All open days, oldest first.
@@ -166,7 +170,7 @@ impl Days {
         };
         for number in dropped.into_keys() {
             info!(day = number.name(), "deleting a day past its retention");
-            std::fs::remove_dir_all(self.folder.join(number.name()))
+            std::fs::remove_dir_all(self.path_of(number))
                 .map_err(|error| LogStoreError::Storage { message: error.to_string() })?;
         }
         Ok(())

@@ -8,12 +8,11 @@ mod error;
 mod metrics;
 mod store;
 
-use std::path::Path;
 use std::sync::Arc;
 
 pub use config::Config;
 pub use error::LogStoreError;
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{DataDir, Health, Registry};
 pub use store::{
     Cursor, Document, DocumentField, DocumentFilter, DocumentId, DocumentKind, FieldFilter, HistogramBucket,
     LogReader, LogStoreStats, LogWriter, Order, SearchPage, SearchQuery, WriteReport,
@@ -32,7 +31,7 @@ pub struct Handles {
 /// A folder that cannot be used, or an index that cannot be read.
 pub fn open(
     config: &Config,
-    data_dir: &Path,
+    data_dir: impl Into<DataDir>,
     health: &Health,
     registry: &mut Registry,
 ) -> Result<Handles, LogStoreError> {
@@ -40,6 +39,6 @@ pub fn open(
     let metrics = metrics::Metrics::register(registry);
     let component = health.component("log-store");
     let limits = embedded::Limits { retention: *retention, commit_interval: *commit_interval };
-    let store = Arc::new(embedded::EmbeddedLogStore::open(data_dir, limits, component, metrics)?);
+    let store = Arc::new(embedded::EmbeddedLogStore::open(data_dir.into(), limits, component, metrics)?);
     Ok(Handles { writer: Arc::clone(&store) as Arc<dyn LogWriter>, reader: store })
 }

@@ -21,12 +21,11 @@ mod testing;
 mod upkeep;
 mod write;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sentinel_model::{Labels, Selector, Series, SeriesId};
-use sentinel_runtime::{Component, spawn_blocking};
+use sentinel_runtime::{Component, DataDir, spawn_blocking};
 
 use self::core::Core;
 use self::upkeep::Upkeep;
@@ -44,7 +43,7 @@ pub(crate) struct EmbeddedMetricStore {
 
 impl EmbeddedMetricStore {
     pub(crate) fn open(
-        folder: &Path,
+        folder: DataDir,
         config: &EmbeddedConfig,
         health: Component,
         metrics: Metrics,

@@ -8,10 +8,9 @@ mod error;
 mod metrics;
 mod store;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{DataDir, Health, Registry};
 
 pub use config::{Config, EmbeddedConfig, Fsync, Retention};
 pub use error::MetricStoreError;
@@ -34,13 +33,13 @@ pub struct Handles {
 /// work.
 pub fn open(
     config: &Config,
-    data_dir: &Path,
+    data_dir: impl Into<DataDir>,
     health: &Health,
     registry: &mut Registry,
 ) -> Result<Handles, MetricStoreError> {
     let Config::Embedded(config) = config;
     let metrics = metrics::Metrics::register(registry);
     let component = health.component("metric-store");
-    let store = Arc::new(embedded::EmbeddedMetricStore::open(data_dir, config, component, metrics)?);
+    let store = Arc::new(embedded::EmbeddedMetricStore::open(data_dir.into(), config, component, metrics)?);
     Ok(Handles { writer: Arc::clone(&store) as Arc<dyn MetricWriter>, reader: store })
 }

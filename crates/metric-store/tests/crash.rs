@@ -4,14 +4,13 @@
 //! `SENTINEL_CRASH_ROUNDS` sets how often (20), `SENTINEL_CRASH_SEED` repeats a run's choices.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use sentinel_metric_store::{RangeQuery, TimeRange};
 use sentinel_model::{Aggregate, Field, Labels, Resolution, Selector, Timestamp};
 use sentinel_runtime::config::variable;
+use sentinel_testkit::Victim;
 
 #[path = "crash/victim.rs"]
 mod victim;
@@ -77,15 +76,9 @@ fn victim() {
 /// Lets the victim write from `first` on until it has acknowledged `n_acks` writes, kills it, and
 /// returns the number of the first write that it had not acknowledged by then.
 fn run_victim(folder: &Path, first: u64, n_acks: u64) -> u64 {
-    let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "victim", "--nocapture"])
-        .env("SENTINEL_CRASH_FOLDER", folder)
-        .env("SENTINEL_CRASH_FIRST", first.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("start the victim");
-    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let folder = folder.to_str().expect("a folder of plain letters");
+    let variables = [("SENTINEL_CRASH_FOLDER", folder), ("SENTINEL_CRASH_FIRST", &first.to_string())];
+    let mut victim = Victim::start(&variables);
     let mut next = first;
     let note = |line: &str, next: &mut u64| {
         if let ["ack", number, "."] = *line.split(' ').collect::<Vec<_>>() {
@@ -94,15 +87,9 @@ fn run_victim(folder: &Path, first: u64, n_acks: u64) -> u64 {
         }
     };
     while next < first + n_acks {
-        note(&lines.next().expect("the victim runs on").expect("a line"), &mut next);
+        note(&victim.line(), &mut next);
     }
-    child.kill().expect("kill the victim");
-    // What it had written before it died counts as well; a last line may be cut short.
-    for line in lines.map_while(Result::ok) {
-        note(&line, &mut next);
-    }
-    let status = child.wait().expect("its end");
-    assert!(!status.success(), "the victim must not end by itself");
+    victim.kill().iter().for_each(|line| note(line, &mut next));
     next
 }
 

@@ -5,6 +5,7 @@ pub mod admin;
 mod backoff;
 pub mod clock;
 pub mod config;
+mod data_dir;
 mod health;
 mod service;
 mod shutdown;
@@ -13,6 +14,7 @@ mod task;
 pub mod telemetry;
 
 pub use backoff::Backoff;
+pub use data_dir::{DataDir, DiskFull};
 pub use health::{Component, ComponentState, Health, HealthReport};
 pub use prometheus_client::registry::Registry;
 pub use service::{Service, ServiceError};

@@ -11,7 +11,7 @@ use sentinel_collector::{
 };
 use sentinel_processor::{Processor, ProcessorHandles};
 use sentinel_runtime::admin::{Admin, AdminServer};
-use sentinel_runtime::{Health, Registry, Stages};
+use sentinel_runtime::{DataDir, Health, Registry, Stages};
 use sentinel_simulator::Simulator;
 use tokio::sync::watch;
 use tracing::info;
@@ -47,6 +47,7 @@ enum Intake {
 /// What every role is built from.
 struct Ground<'a> {
     config: &'a Config,
+    folder: DataDir,
     bus: Arc<dyn Bus>,
     admin: Admin,
     health: Health,
@@ -65,13 +66,13 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     let has = |role: Role| roles.is_empty() || roles.contains(&role);
     let health = Health::default();
     let admin = Admin::new(health.clone(), Registry::default());
-    let data_dir = &config.data_dir;
-    std::fs::create_dir_all(data_dir)
-        .with_context(|| format!("create the data folder {}", data_dir.display()))?;
-    info!(data_dir = %data_dir.display(), "data folder");
+    let path = &config.data_dir;
+    std::fs::create_dir_all(path).with_context(|| format!("create the data folder {}", path.display()))?;
+    info!(data_dir = %path.display(), "data folder");
+    let folder = DataDir::new(path, config.min_free_disk);
 
     let bus = admin.register(|registry| {
-        sentinel_bus::open(&config.bus, data_dir, &health, registry).context("open the bus")
+        sentinel_bus::open(&config.bus, folder.clone(), &health, registry).context("open the bus")
     })?;
     let mut config = config.clone();
     let simulator = match input {
@@ -83,7 +84,7 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     if let Some(simulator) = &simulator {
         watch_only(&mut config.collector, simulator);
     }
-    let ground = Ground { config: &config, bus, admin, health };
+    let ground = Ground { config: &config, folder, bus, admin, health };
     let stores = if has(Role::Processor) || has(Role::Api) { Some(ground.open_stores()?) } else { None };
     let intake = if has(Role::Collector) { Some(ground.intake(input)?) } else { None };
     let processor = match &stores {
@@ -124,13 +125,17 @@ fn watch_only(collector: &mut sentinel_collector::Config, simulator: &Simulator)
 impl Ground<'_> {
     fn open_stores(&self) -> anyhow::Result<Stores> {
         self.admin.register(|registry| {
-            let folder = |name: &str| self.config.data_dir.join(name);
             let metrics = &self.config.metric_store;
-            let metrics = sentinel_metric_store::open(metrics, &folder("metrics"), &self.health, registry)
-                .context("open the metric store")?;
-            let logs =
-                sentinel_log_store::open(&self.config.log_store, &folder("logs"), &self.health, registry)
-                    .context("open the log store")?;
+            let metrics =
+                sentinel_metric_store::open(metrics, self.folder.join("metrics"), &self.health, registry)
+                    .context("open the metric store")?;
+            let logs = sentinel_log_store::open(
+                &self.config.log_store,
+                self.folder.join("logs"),
+                &self.health,
+                registry,
+            )
+            .context("open the log store")?;
             Ok(Stores { metrics, logs })
         })
     }
@@ -140,7 +145,7 @@ impl Ground<'_> {
         let handles = CollectorHandles {
             bus: Arc::clone(&self.bus),
             cluster: self.config.cluster.clone(),
-            data_dir: self.config.data_dir.clone(),
+            data_dir: self.folder.clone(),
             health: self.health.clone(),
             admin: Some(self.admin.clone()),
         };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sentinel_runtime::config::{self, Sources, duration};
+use sentinel_runtime::config::{self, Sources, bytes, duration};
 use sentinel_runtime::telemetry::LogConfig;
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -16,6 +16,9 @@ use crate::cli::Common;
 pub struct Config {
     /// Everything that is kept lies in this folder; empty chooses one by the user's home.
     pub data_dir: PathBuf,
+    /// What is left of its disk, at least: stores stop writing before it is full, and go on by themselves.
+    #[serde(with = "bytes")]
+    pub min_free_disk: u64,
     /// Name of the cluster in every record.
     pub cluster: String,
     /// How long each role may take to finish what it has in hand.
@@ -36,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::new(),
+            min_free_disk: 256 << 20,
             cluster: "default".to_owned(),
             drain_deadline: Duration::from_secs(10),
             log: LogConfig::default(),

@@ -282,7 +282,7 @@ fn recount(data_dir: &Path, crashed_ms: i64) {
             .expect("open the bus");
         let store = sentinel_metric_store::open(
             &sentinel_metric_store::Config::default(),
-            &data_dir.join("metrics"),
+            data_dir.join("metrics").as_path(),
             &health,
             &mut registry,
         )

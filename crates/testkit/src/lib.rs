@@ -6,6 +6,7 @@ mod cache;
 mod logs;
 mod metrics;
 mod outage;
+mod victim;
 mod wait;
 
 pub use bus::MemoryBus;
@@ -13,4 +14,5 @@ pub use cache::MemoryCache;
 pub use logs::MemoryLogs;
 pub use metrics::MemoryMetrics;
 pub use outage::Outage;
+pub use victim::Victim;
 pub use wait::wait_until;

@@ -1,13 +1,12 @@
 //! Everything that the threads, consumers and followers of one log share.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::Database;
 use sentinel_model::Topic;
-use sentinel_runtime::{Registry, clock};
+use sentinel_runtime::{DataDir, Registry, clock};
 use tracing::{info, warn};
 
 use super::catalog::{Catalog, Entry};
@@ -24,6 +23,7 @@ use crate::{BusError, EmbeddedConfig, TopicPartition};
 pub(super) type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 pub(super) struct Store {
+    pub folder: DataDir,
     pub config: EmbeddedConfig,
     pub n_partitions: u32,
     pub catalog: Catalog,
@@ -38,12 +38,12 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub fn open(path: &Path, config: EmbeddedConfig, registry: &mut Registry) -> Result<Self, BusError> {
-        Self::open_with_clock(path, config, registry, Arc::new(clock::now_millis))
+    pub fn open(folder: DataDir, config: EmbeddedConfig, registry: &mut Registry) -> Result<Self, BusError> {
+        Self::open_with_clock(folder, config, registry, Arc::new(clock::now_millis))
     }
 
     pub fn open_with_clock(
-        path: &Path,
+        folder: DataDir,
         config: EmbeddedConfig,
         registry: &mut Registry,
         clock: Clock,
@@ -51,7 +51,7 @@ impl Store {
         if let Some(problem) = config.problem() {
             return Err(BusError::Open { message: problem.to_owned() });
         }
-        let database = storage::open(path, &config)?;
+        let database = storage::open(folder.path(), &config)?;
         let catalog = Catalog::open(&database)?;
         let n_partitions = catalog.n_partitions(&database, config.partitions)?;
         if n_partitions != config.partitions {
@@ -72,6 +72,7 @@ impl Store {
             storage::rotate(keyspace)?;
         }
         let store = Self {
+            folder,
             config,
             n_partitions,
             catalog,
@@ -85,7 +86,7 @@ impl Store {
             database,
         };
         store.observe();
-        info!(path = %path.display(), n_partitions, bytes = store.bytes(), "opened the log of the bus");
+        info!(path = %store.folder.path().display(), n_partitions, bytes = store.bytes(), "opened the log of the bus");
         Ok(store)
     }
 

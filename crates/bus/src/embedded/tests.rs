@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_model::Topic;
-use sentinel_runtime::{Health, Registry};
+use sentinel_runtime::{DataDir, Health, Registry};
 
 use super::store::Store;
 use super::{EmbeddedBus, Handle, maintenance};
@@ -24,6 +24,9 @@ struct Embedded {
     folder: tempfile::TempDir,
     now: Arc<AtomicI64>,
     open: Weak<Handle>,
+    health: Health,
+    /// Bytes of the disk that are not used.
+    min_free: u64,
 }
 
 impl Embedded {
@@ -41,11 +44,22 @@ impl Embedded {
 
     fn with(config: EmbeddedConfig) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { config, folder, now: Arc::new(AtomicI64::new(1_000_000)), open: Weak::new() }
+        Self {
+            config,
+            folder,
+            now: Arc::new(AtomicI64::new(1_000_000)),
+            open: Weak::new(),
+            health: Health::default(),
+            min_free: 0,
+        }
     }
 
     fn path(&self) -> PathBuf {
         self.folder.path().join("bus")
+    }
+
+    fn data_dir(&self) -> DataDir {
+        DataDir::new(self.path(), self.min_free)
     }
 
     fn open_embedded(&mut self) -> EmbeddedBus {
@@ -53,8 +67,8 @@ impl Embedded {
         let now = Arc::clone(&self.now);
         let clock = Arc::new(move || now.load(Ordering::Relaxed));
         let store =
-            Store::open_with_clock(&self.path(), self.config.clone(), &mut Registry::default(), clock);
-        let bus = EmbeddedBus::start(store.expect("open"), &Health::default()).expect("start");
+            Store::open_with_clock(self.data_dir(), self.config.clone(), &mut Registry::default(), clock);
+        let bus = EmbeddedBus::start(store.expect("open"), &self.health).expect("start");
         self.open = Arc::downgrade(&bus.handle);
         bus
     }

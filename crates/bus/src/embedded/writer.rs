@@ -49,14 +49,17 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, requests: Vec<Request>) {
+    fn write(&mut self, mut requests: Vec<Request>) {
         let store = Arc::clone(&self.store);
+        let is_full = self.refuse_if_full(&mut requests);
         let mut draft = Draft::new(&store);
         for request in requests {
             draft.add(request);
         }
         let result = self.make_durable(&mut draft);
-        self.report(&result);
+        if !is_full || result.is_err() {
+            self.report(&result);
+        }
         draft.finish(&result);
         for buffered in draft.into_buffered() {
             self.buffers.add(&store.database, buffered);
@@ -66,6 +69,19 @@ impl Writer {
         {
             self.sync_or_report();
         }
+    }
+
+    /// Takes the publishes out while the disk is nearly full. Commits are small, and let go of what fills it.
+    fn refuse_if_full(&mut self, requests: &mut Vec<Request>) -> bool {
+        let Err(full) = self.store.folder.room() else { return false };
+        self.report(&Err(full.clone().into()));
+        for request in std::mem::take(requests) {
+            match request {
+                Request::Publish(publish) => answer(publish.reply, Err(full.clone().into())),
+                other => requests.push(other),
+            }
+        }
+        true
     }
 
     fn make_durable(&mut self, draft: &mut Draft<'_>) -> Result<(), BusError> {
@@ -101,6 +117,7 @@ impl Writer {
         match result {
             Ok(()) if self.has_failed => self.health.ready(),
             Ok(()) => {}
+            Err(error @ BusError::DiskFull(_)) => self.health.degraded(error.to_string()),
             Err(error) => {
                 let reason = format!("{error}; check the disk's space and restart");
                 self.health.set(ComponentState::Failed(reason));

@@ -37,7 +37,7 @@ fn build(config: &Config, bus: &Arc<FakeBus>, folder: &Path) -> Result<Collector
     let handles = CollectorHandles {
         bus: Arc::clone(bus) as Arc<dyn Bus>,
         cluster: "test".to_owned(),
-        data_dir: folder.to_owned(),
+        data_dir: folder.into(),
         health: health.clone(),
         admin: None,
     };
@@ -63,7 +63,7 @@ async fn publishes_its_own_metrics_and_ends_with_punctuation() {
     let handles = CollectorHandles {
         bus: Arc::clone(&bus) as Arc<dyn Bus>,
         cluster: "test".to_owned(),
-        data_dir: folder.path().to_owned(),
+        data_dir: folder.path().into(),
         health: Health::default(),
         admin: Some(admin.clone()),
     };
@@ -105,7 +105,7 @@ impl Running {
         let handles = CollectorHandles {
             bus: Arc::clone(&bus) as Arc<dyn Bus>,
             cluster: "test".to_owned(),
-            data_dir: folder.path().to_owned(),
+            data_dir: folder.path().into(),
             health: Health::default(),
             admin: None,
         };

@@ -242,7 +242,7 @@ impl Dispatcher {
                 Err(error) => error,
             };
             match (&error, self.ports.policy) {
-                (SpoolError::Io { .. }, _) => return self.blame_disk(&error),
+                (SpoolError::Io { .. } | SpoolError::DiskFull(_), _) => return self.blame_disk(&error),
                 (SpoolError::Full { .. }, OutletPolicy::Block) => return self.report_state(),
                 (SpoolError::Full { .. }, OutletPolicy::DropOldest) if self.is_spool_empty() => {
                     return self.drop_waiting("spool_full");

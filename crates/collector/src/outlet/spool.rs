@@ -10,6 +10,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use sentinel_runtime::{DataDir, DiskFull};
+
 use super::entry::Entry;
 use segment::{HEADER_BYTES, frame_entry, scan};
 
@@ -20,6 +22,8 @@ const SEGMENT_BYTES: u64 = 4 << 20;
 pub(super) enum SpoolError {
     #[error("the spool is full: {needed} bytes more than its {capacity}")]
     Full { needed: u64, capacity: u64 },
+    #[error(transparent)]
+    DiskFull(#[from] DiskFull),
     #[error("{what} the spool file {path}: {source}")]
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }
@@ -35,7 +39,7 @@ pub(crate) struct Losses {
 }
 
 pub(super) struct Spool {
-    folder: PathBuf,
+    folder: DataDir,
     capacity: u64,
     /// Oldest first; the last one may be open for appending.
     segments: VecDeque<Segment>,
@@ -60,19 +64,20 @@ struct Segment {
 impl Spool {
     /// Opens or creates the folder. Only the last segment is read, to find its end; the others are checked
     /// when their turn comes.
-    pub fn open(folder: &Path, capacity: u64) -> Result<Self, SpoolError> {
-        fs::create_dir_all(folder).map_err(|source| io_error("create", folder, source))?;
+    pub fn open(folder: DataDir, capacity: u64) -> Result<Self, SpoolError> {
+        let path = folder.path().to_owned();
+        fs::create_dir_all(&path).map_err(|source| io_error("create", &path, source))?;
         let mut spool = Self {
-            folder: folder.to_owned(),
+            folder,
             capacity,
-            segments: list(folder)?,
+            segments: list(&path)?,
             active: None,
             next_sequence: 0,
             head: VecDeque::new(),
             next_delivery: 0,
             losses: Losses::default(),
         };
-        let delivered = read_delivered(folder);
+        let delivered = read_delivered(&path);
         spool.next_delivery =
             delivered.unwrap_or_else(|| spool.segments.front().map_or(0, |s| s.first_sequence));
         spool.next_sequence = spool.next_delivery;
@@ -101,6 +106,7 @@ impl Spool {
     /// # Errors
     /// The bound, or the disk. After an error of the disk the file in hand is left alone for good.
     pub fn append(&mut self, entries: &[Entry]) -> Result<(), SpoolError> {
+        self.folder.room()?;
         let mut bytes = Vec::new();
         for (sequence, entry) in (self.next_sequence..).zip(entries) {
             frame_entry(sequence, entry, &mut bytes);
@@ -146,7 +152,7 @@ impl Spool {
             self.remove_front()?;
         }
         // Lost in a crash, it costs only repeats, which readers recognise.
-        write_delivered(&self.folder, self.next_delivery);
+        write_delivered(self.folder.path(), self.next_delivery);
         Ok(())
     }
 
@@ -170,7 +176,7 @@ impl Spool {
         let Some(segment) = self.segments.pop_front() else { return };
         self.head.clear();
         self.losses.quarantined += 1;
-        let path = segment_path(&self.folder, segment.first_sequence);
+        let path = segment_path(self.folder.path(), segment.first_sequence);
         if let Err(error) = fs::rename(&path, path.with_extension("damaged")) {
             tracing::warn!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot set a spool file aside");
         }
@@ -186,7 +192,7 @@ impl Spool {
             self.begin_segment()?;
         }
         let (Some(file), Some(segment)) = (&mut self.active, self.segments.back_mut()) else { return Ok(()) };
-        let path = segment_path(&self.folder, segment.first_sequence);
+        let path = segment_path(self.folder.path(), segment.first_sequence);
         file.write_all(bytes).map_err(|source| io_error("write", &path, source))?;
         file.sync_data().map_err(|source| io_error("fsync", &path, source))?;
         segment.bytes += bytes.len() as u64;
@@ -194,7 +200,7 @@ impl Spool {
     }
 
     fn begin_segment(&mut self) -> Result<(), SpoolError> {
-        let path = segment_path(&self.folder, self.next_sequence);
+        let path = segment_path(self.folder.path(), self.next_sequence);
         let error = |what| {
             let path = path.clone();
             move |source| io_error(what, &path, source)
@@ -202,7 +208,7 @@ impl Spool {
         let mut file =
             OpenOptions::new().append(true).create_new(true).open(&path).map_err(error("create"))?;
         file.write_all(segment::MAGIC).map_err(error("write"))?;
-        sync_folder(&self.folder).map_err(error("fsync"))?;
+        sync_folder(self.folder.path()).map_err(error("fsync"))?;
         let first_sequence = self.next_sequence;
         self.segments.push_back(Segment { first_sequence, bytes: HEADER_BYTES, is_loaded: false });
         self.active = Some(file);
@@ -214,11 +220,11 @@ impl Spool {
     fn abandon(&mut self) {
         let Some(_) = self.active.take() else {
             // Its creation failed; it must not be in the way of the next attempt.
-            let _ = fs::remove_file(segment_path(&self.folder, self.next_sequence));
+            let _ = fs::remove_file(segment_path(self.folder.path(), self.next_sequence));
             return;
         };
         let Some(segment) = self.segments.back().copied() else { return };
-        let path = segment_path(&self.folder, segment.first_sequence);
+        let path = segment_path(self.folder.path(), segment.first_sequence);
         let cut = OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(segment.bytes));
         if let Err(error) = cut {
             tracing::warn!(path = %path.display(), error = &error as &dyn std::error::Error, "cannot cut a spool file");
@@ -236,7 +242,7 @@ impl Spool {
             self.seal();
         }
         let Some(segment) = self.segments.front().copied() else { return Ok(()) };
-        let path = segment_path(&self.folder, segment.first_sequence);
+        let path = segment_path(self.folder.path(), segment.first_sequence);
         let bytes = fs::read(&path).map_err(|source| io_error("read", &path, source))?;
         let scan = scan(&bytes);
         let end = self.front_end();
@@ -272,7 +278,7 @@ impl Spool {
         if self.segments.is_empty() {
             self.seal();
         }
-        let path = segment_path(&self.folder, segment.first_sequence);
+        let path = segment_path(self.folder.path(), segment.first_sequence);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(io_error("remove", &path, source)),
             _ => Ok(()),
@@ -290,7 +296,7 @@ impl Spool {
 
     /// Ends the last segment behind its last whole entry; gives the number of the entry after it.
     fn cut_torn_tail(&mut self, last: Segment) -> Result<u64, SpoolError> {
-        let path = segment_path(&self.folder, last.first_sequence);
+        let path = segment_path(self.folder.path(), last.first_sequence);
         let bytes = fs::read(&path).map_err(|source| io_error("read", &path, source))?;
         let scan = scan(&bytes);
         let end = scan.entries.last().map_or(0, |(sequence, _)| sequence + 1);

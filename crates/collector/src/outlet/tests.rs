@@ -391,8 +391,9 @@ fn a_folder_that_cannot_be_used_is_refused_with_its_name() {
         clock: Clock::Wall,
     };
     let component = sentinel_runtime::Health::default().component("outlet");
-    let error = Outlet::build(settings, bus, Path::new("/dev/null/spool"), Default::default(), component)
-        .err()
-        .expect("a refusal");
+    let error =
+        Outlet::build(settings, bus, Path::new("/dev/null/spool").into(), Default::default(), component)
+            .err()
+            .expect("a refusal");
     assert!(error.to_string().contains("/dev/null/spool"), "{error}");
 }

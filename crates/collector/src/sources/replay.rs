@@ -92,7 +92,7 @@ impl Replay {
         let component = handles.health.component("collector.outlet");
         let folder = handles.data_dir.join("spool");
         let (outlet, service) =
-            Outlet::build(settings, handles.bus, &folder, Arc::clone(&metrics), component)?;
+            Outlet::build(settings, handles.bus, folder, Arc::clone(&metrics), component)?;
         let component = handles.health.component("collector.replay");
         let context = SourceContext {
             outlet,

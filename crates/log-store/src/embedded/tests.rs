@@ -1,5 +1,5 @@
 use sentinel_model::Timestamp;
-use sentinel_runtime::{Health, Registry, clock};
+use sentinel_runtime::{ComponentState, DataDir, Health, Registry, clock};
 
 use crate::contract::{all_of, line, suite};
 use crate::{Config, DocumentKind, Handles, Order, SearchQuery, open};
@@ -31,6 +31,37 @@ async fn finds_what_was_written_before_a_restart() {
     };
     let page = store(folder.path()).reader.search(&query).await.expect("a search");
     assert_eq!(page.documents, [line("c", 1, now_ns, "kept")]);
+}
+
+#[tokio::test]
+async fn leaves_the_rest_of_the_disk_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (health, disk) = (Health::default(), DataDir::new(folder.path(), u64::MAX));
+    let store = open(&Config::default(), disk, &health, &mut Registry::default()).expect("an open store");
+    let written = store.writer.write(vec![line("c", 1, clock::now_nanos(), "refused")]).await;
+    let error = written.expect_err("no disk has that much room");
+    assert!(error.is_retryable() && error.to_string().contains("min_free_disk"), "{error}");
+    let state = &health.report().components["log-store"];
+    assert!(matches!(state, ComponentState::Degraded(_)), "{state:?}");
+}
+
+#[tokio::test]
+async fn starts_anew_after_an_index_that_fails() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = store(folder.path());
+    let now_ns = clock::now_nanos();
+    store.writer.write(vec![line("c", 1, now_ns, "before")]).await.expect("a write");
+    // A file where the folder of another day should be.
+    let day_before = now_ns - 86_400_000_000_000;
+    let date = jiff::Timestamp::from_nanosecond(day_before.into()).expect("a time").to_string();
+    let in_the_way = folder.path().join(&date[..10]);
+    std::fs::write(&in_the_way, "").expect("a file");
+    let both = vec![line("c", 2, now_ns, "today"), line("c", 3, day_before, "yesterday")];
+    assert!(store.writer.write(both.clone()).await.is_err());
+    std::fs::remove_file(&in_the_way).expect("remove the file");
+    store.writer.write(both).await.expect("a write");
+    let n = store.reader.count(&all_of("c", DocumentKind::Log)).await.expect("a count");
+    assert_eq!(n, 3);
 }
 
 #[tokio::test]

@@ -121,16 +121,21 @@ impl Worker {
     }
 
     fn accept(&mut self, job: Job) {
+        if let Err(full) = self.days.folder.room() {
+            self.health.degraded(full.to_string());
+            let _ = job.done.send(Err(full.into()));
+            return;
+        }
         let mut report = WriteReport::default();
         for document in &job.documents {
             match self.add(document) {
                 Ok(true) => report.n_written += 1,
                 Ok(false) => report.n_expired += 1,
                 Err(error) => {
-                    // Nothing of this job counts; what was added of it is harmless, for it will be
-                    // written again under the same ids.
-                    let _ = job.done.send(Err(error));
-                    return;
+                    // What was added of this job is written again under the same ids, and so is what
+                    // others wait for: a writer that has failed once takes nothing any more.
+                    self.waiting.push((job.done, report));
+                    return self.answer(&Err(error));
                 }
             }
         }
@@ -204,16 +209,26 @@ impl Worker {
             writer.uncommitted = HashSet::new();
             writer.day.reload()
         });
-        match &result {
+        self.answer(&result);
+        self.writers.retain(|_, writer| {
+            writer.n_idle += 1;
+            writer.n_idle < IDLE_COMMITS
+        });
+        self.report();
+    }
+
+    /// Tells all that wait. After a failure nothing of what they wrote is kept.
+    fn answer(&mut self, result: &Result<(), LogStoreError>) {
+        match result {
             Ok(()) => self.health.ready(),
             Err(error) => {
-                warn!(%error, "commit failed, its writers start anew");
+                warn!(%error, "writing failed, the writers start anew");
                 self.health.degraded(format!("{error}; is the disk full?"));
                 self.writers.clear();
             }
         }
         for (done, report) in self.waiting.drain(..) {
-            let answer = match &result {
+            let answer = match result {
                 Ok(()) => {
                     self.metrics.written_documents.inc_by(report.n_written as u64);
                     Ok(report)
@@ -223,11 +238,6 @@ impl Worker {
             let _ = done.send(answer);
         }
         self.n_uncommitted = 0;
-        self.writers.retain(|_, writer| {
-            writer.n_idle += 1;
-            writer.n_idle < IDLE_COMMITS
-        });
-        self.report();
     }
 
     fn report(&self) {

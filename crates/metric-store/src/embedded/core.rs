@@ -3,11 +3,10 @@
 //! Locks are taken in this order: maintenance, sequences, state.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use sentinel_model::{Resolution, Timestamp};
-use sentinel_runtime::clock;
+use sentinel_runtime::{DataDir, clock};
 
 use super::durability::Durability;
 use super::entry::SpanInfo;
@@ -20,6 +19,7 @@ use crate::metrics::{ByResolution, Metrics};
 use crate::{EmbeddedConfig, MetricStoreError};
 
 pub(crate) struct Core {
+    pub(super) folder: DataDir,
     pub(super) config: EmbeddedConfig,
     pub(super) grid: Grid,
     pub(super) storage: Storage,
@@ -62,14 +62,15 @@ pub(super) struct Room {
 
 impl Core {
     pub(crate) fn open(
-        path: &Path,
+        folder: DataDir,
         config: EmbeddedConfig,
         metrics: Metrics,
     ) -> Result<Self, MetricStoreError> {
-        let storage = Storage::open(path, &config)?;
+        let storage = Storage::open(folder.path(), &config)?;
         let grid = load::grid(&storage, config.chunk_windows)?;
         let (state, sequences) = load::load(&storage, grid)?;
         let core = Self {
+            folder,
             durability: Durability::new(config.fsync),
             config,
             grid,

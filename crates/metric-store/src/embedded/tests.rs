@@ -26,7 +26,7 @@ fn config() -> EmbeddedConfig {
 }
 
 fn core(folder: &Path, config: EmbeddedConfig) -> Core {
-    Core::open(folder, config, Metrics::default()).expect("a store")
+    Core::open(folder.into(), config, Metrics::default()).expect("a store")
 }
 
 fn handles(folder: &Path, config: EmbeddedConfig) -> Handles {
@@ -62,12 +62,23 @@ async fn keeps_its_limits() {
 fn refuses_a_folder_in_use_and_a_configuration_that_cannot_work() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let _first = core(folder.path(), config());
-    let second = Core::open(folder.path(), config(), Metrics::default());
+    let second = Core::open(folder.path().into(), config(), Metrics::default());
     let message = second.err().expect("an error").to_string();
     assert!(message.contains("in use by another process"), "{message}");
     let (health, mut registry) = (Health::default(), Registry::default());
     let wrong = Config::Embedded(EmbeddedConfig { series_limit: 0, ..config() });
     assert!(crate::open(&wrong, folder.path(), &health, &mut registry).is_err());
+}
+
+#[tokio::test]
+async fn leaves_the_rest_of_the_disk_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (health, mut registry) = (Health::default(), Registry::default());
+    let disk = DataDir::new(folder.path(), u64::MAX);
+    let store = crate::open(&Config::Embedded(config()), disk, &health, &mut registry).expect("a store");
+    let error = store.writer.write(Vec::new()).await.expect_err("no disk has that much room");
+    assert!(error.is_retryable() && error.to_string().contains("min_free_disk"), "{error}");
+    assert!(store.reader.names().await.expect("what is there can be read").is_empty());
 }
 
 fn series(n: u32) -> Series {

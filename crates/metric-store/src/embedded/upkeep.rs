@@ -90,8 +90,9 @@ fn run(core: &Core, signal: &Signal, health: &Component) {
             last_round = Instant::now();
             outcome = outcome.and_then(|()| core.maintain(last_round));
         }
-        match outcome {
-            Ok(()) => health.ready(),
+        match outcome.map(|()| core.folder.room()) {
+            Ok(Ok(())) => health.ready(),
+            Ok(Err(full)) => health.degraded(full.to_string()),
             Err(error) => health.degraded(format!("windows stay in memory: {error}")),
         }
     }

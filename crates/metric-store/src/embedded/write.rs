@@ -47,6 +47,7 @@ struct Placed<'a> {
 
 impl Core {
     pub(crate) fn write(&self, windows: &[WindowRows]) -> Result<WriteReport, MetricStoreError> {
+        self.folder.room()?;
         self.wait_for_room()?;
         let mut sequences = self.sequences.lock();
         let plan = self.plan(&self.state.read(), &sequences, windows);

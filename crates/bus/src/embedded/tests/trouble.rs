@@ -1,12 +1,14 @@
 //! What happens when the disk refuses.
 
+use std::time::Duration;
+
 use sentinel_model::Topic;
 use sentinel_runtime::{ComponentState, Health, Registry};
 
 use super::super::{EmbeddedBus, storage, store::Store};
 use super::Embedded;
 use crate::contract::read_all;
-use crate::{Bus, BusError, Outgoing, Record, Route};
+use crate::{Bus, BusError, Commit, Outgoing, PollLimit, Polled, Record, Route, Start, TopicPartition};
 
 fn message(topic: Topic) -> Outgoing {
     let record = Record {
@@ -28,7 +30,7 @@ async fn a_failed_publish_leaves_nothing_behind_and_the_next_one_works() {
     let health = Health::default();
     let open = || {
         let store =
-            Store::open(&harness.path(), harness.config.clone(), &mut Registry::default()).expect("open");
+            Store::open(harness.data_dir(), harness.config.clone(), &mut Registry::default()).expect("open");
         storage::wait_until_flushed(&store.database, store.catalog.keyspace());
         storage::wait_until_flushed(&store.database, store.commits.keyspace());
         EmbeddedBus::start(store, &health).expect("start")
@@ -53,6 +55,26 @@ async fn a_failed_publish_leaves_nothing_behind_and_the_next_one_works() {
     let bus = open();
     assert_eq!(read_all(&bus, Topic::Logs).await.len(), 2);
     assert_eq!(read_all(&bus, Topic::Events).await.len(), 1);
+}
+
+#[tokio::test]
+async fn leaves_the_rest_of_the_disk_alone_but_lets_go_of_what_was_read() {
+    let mut harness = Embedded::new();
+    let bus = harness.open_embedded();
+    bus.publish(vec![message(Topic::Logs)]).await.expect("publish");
+    drop(bus);
+    harness.min_free = u64::MAX;
+    let bus = harness.open_embedded();
+    let error = bus.publish(vec![message(Topic::Logs)]).await.expect_err("no disk has that much room");
+    assert!(error.is_retryable() && error.to_string().contains("min_free_disk"), "{error}");
+    let state = state(&harness.health);
+    assert!(matches!(&state, ComponentState::Degraded(_)), "{state:?}");
+    let at = TopicPartition { topic: Topic::Logs, partition: 0 };
+    let mut consumer = bus.join("group", &[Topic::Logs], Start::Earliest).await.expect("join");
+    let commit = Commit { offset: 1, metadata: String::new() };
+    let limit = PollLimit { max_records: 1, max_bytes: 1 << 20, wait: Duration::from_secs(20) };
+    while !matches!(consumer.poll(limit).await.expect("poll"), Polled::Records(_)) {}
+    consumer.commit(&[(at, commit)]).await.expect("what was read can be let go of");
 }
 
 #[tokio::test]

@@ -22,7 +22,17 @@ fn entry(number: u64, bytes: usize) -> Entry {
 }
 
 fn open(folder: &Path) -> Spool {
-    Spool::open(folder, ROOM).expect("the spool opens")
+    Spool::open(folder.into(), ROOM).expect("the spool opens")
+}
+
+#[test]
+fn leaves_the_rest_of_the_disk_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    filled(folder.path(), 1, 1);
+    let mut spool = Spool::open(DataDir::new(folder.path(), u64::MAX), ROOM).expect("the spool opens");
+    let refused = spool.append(&[entry(1, 50)]).expect_err("no disk has that much room");
+    assert!(matches!(refused, SpoolError::DiskFull(_)), "{refused}");
+    assert_eq!(drain(&mut spool), [0], "what is there goes out");
 }
 
 /// A folder with entries 0..n in segments of `per_segment` entries.
@@ -90,7 +100,7 @@ fn goes_on_after_a_crash_where_it_was() {
 #[test]
 fn refuses_what_exceeds_its_bound_and_takes_it_after_dropping_the_oldest() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut spool = Spool::open(folder.path(), 3_000).expect("the spool opens");
+    let mut spool = Spool::open(folder.path().into(), 3_000).expect("the spool opens");
     let mut number = 0;
     while spool.append(&[entry(number, 200)]).is_ok() {
         spool.seal();

@@ -17,7 +17,7 @@ fn replay(folder: &Path, data_dir: &Path, bus: &Arc<FakeBus>, speed: f64) -> Res
     let handles = CollectorHandles {
         bus: Arc::clone(bus) as Arc<dyn Bus>,
         cluster: "recorded".to_owned(),
-        data_dir: data_dir.to_owned(),
+        data_dir: data_dir.into(),
         health: Health::default(),
         admin: None,
     };

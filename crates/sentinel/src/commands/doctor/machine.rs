@@ -4,6 +4,7 @@ use std::net::{TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 
 use sentinel_collector::PROBE_TIMEOUT;
+use sentinel_runtime::DataDir;
 use serde_json::Value;
 
 use super::Line;
@@ -11,8 +12,6 @@ use crate::config::Config;
 
 /// The log, a day of windows and documents, and their merging fit into that.
 const LITTLE_BYTES: u64 = 2 << 30;
-/// The log's segments alone want more than that.
-const TOO_LITTLE_BYTES: u64 = 256 << 20;
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -61,7 +60,7 @@ pub(super) fn data_dir(config: &Config, is_running: bool) -> Vec<Line> {
     }
     let fact = if existing == folder.as_path() { "can be written" } else { "can be created" };
     let mut lines = vec![Line::ok(CHECK, format!("{shown} {fact}"))];
-    lines.extend(free_disk(existing));
+    lines.extend(free_disk(existing, config.min_free_disk));
     if sentinel_bus::is_in_use(&config.bus, folder) {
         let fact = format!("{shown} is in use by another process");
         lines.push(if is_running {
@@ -83,15 +82,14 @@ fn try_to_write(folder: &Path) -> std::io::Result<()> {
     std::fs::remove_file(&trial)
 }
 
-fn free_disk(folder: &Path) -> Option<Line> {
+fn free_disk(folder: &Path, min_free: u64) -> Option<Line> {
     const CHECK: &str = "disk";
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = DataDir::from(folder).free()?;
     let fact = format!("{:.1} GiB are free", free as f64 / GIB);
     let next = "free some, lower the retention of bus and stores, or give --data-dir on another disk";
     Some(match free {
-        0..TOO_LITTLE_BYTES => Line::problem(CHECK, fact, next),
-        TOO_LITTLE_BYTES..LITTLE_BYTES => Line::warning(CHECK, fact, next),
+        free if free < min_free => Line::problem(CHECK, fact, next),
+        ..LITTLE_BYTES => Line::warning(CHECK, fact, next),
         _ => Line::ok(CHECK, fact),
     })
 }

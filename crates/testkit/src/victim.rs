@@ -1,0 +1,45 @@
+//! A process that is killed at a moment that it does not choose.
+
+use std::io::{BufRead as _, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The test `victim` of the calling test program, in a process of its own.
+pub struct Victim {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Victim {
+    /// # Panics
+    /// When the process cannot be started.
+    pub fn start(variables: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(std::env::current_exe().expect("the path of this test"))
+            .args(["--exact", "victim", "--nocapture"])
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("start the victim");
+        let lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+        Self { child, lines }
+    }
+
+    /// The next line that it writes.
+    ///
+    /// # Panics
+    /// When it ends by itself.
+    pub fn line(&mut self) -> String {
+        self.lines.next().expect("the victim runs on").expect("a line")
+    }
+
+    /// Kills it with SIGKILL and returns what it had written by then; a last line may be cut short.
+    ///
+    /// # Panics
+    /// When it had ended by itself.
+    pub fn kill(mut self) -> Vec<String> {
+        self.child.kill().expect("kill the victim");
+        let rest = self.lines.map_while(Result::ok).collect();
+        assert!(!self.child.wait().expect("its end").success(), "the victim must not end by itself");
+        rest
+    }
+}
