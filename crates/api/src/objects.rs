@@ -21,8 +21,8 @@ pub use manifest::Manifest;
 
 /// Removed objects that are remembered for readers that are behind.
 const MAX_REMOVED: usize = 20_000;
-/// Changes that are remembered for the overview.
-const MAX_CHANGES: usize = 500;
+/// Changes that are remembered: days of a calm cluster, at some 300 bytes each.
+const MAX_CHANGES: usize = 5_000;
 
 /// One object. The manifest of `state` is empty: it lies compressed in `manifest`.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ struct Inner {
     /// Version of the last removal that is no longer remembered.
     forgotten: u64,
     changes: VecDeque<ChangeRow>,
+    /// Time of the last change that is no longer remembered.
+    forgotten_change: Option<Timestamp>,
     last_seen: BTreeMap<Arc<str>, Timestamp>,
 }
 
@@ -214,6 +216,11 @@ impl Objects {
         inner.changes.iter().rev().filter(|change| change.time.0 >= from).cloned().collect()
     }
 
+    /// Every change since then is remembered that was seen; `None`: all of them are.
+    pub fn changes_known_from(&self) -> Option<Timestamp> {
+        self.inner.read().forgotten_change.map(|last| last.saturating_add_millis(1))
+    }
+
     /// What happened after `version`, at most `limit` of it, in order.
     pub fn since(&self, version: u64, limit: usize) -> Since {
         let inner = self.inner.read();
@@ -290,7 +297,8 @@ impl Inner {
     fn note(&mut self, changes: Vec<ChangeRow>) {
         self.changes.extend(changes);
         let n_over = self.changes.len().saturating_sub(MAX_CHANGES);
-        self.changes.drain(..n_over);
+        let forgotten = self.changes.drain(..n_over).map(|change| change.time.0).max();
+        self.forgotten_change = self.forgotten_change.max(forgotten);
     }
 }
 

@@ -31,6 +31,7 @@ use problems::{problem_of_event, problem_of_node, problem_of_pod, problem_of_wor
 
 const MAX_PROBLEMS: usize = 200;
 const MAX_TOP: usize = 10;
+const MAX_CHANGES: usize = 500;
 const CHANGES_MS: i64 = 30 * 60 * 1_000;
 const EVENTS_MS: i64 = 15 * 60 * 1_000;
 /// Newest warning events that are looked at for what no state tells.
@@ -73,6 +74,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
     overview.changes =
         changes.into_iter().filter(|change| scope.holds_names(&change.cluster, &change.namespace)).collect();
     overview.changes.sort_by_key(|change| std::cmp::Reverse(change.time));
+    overview.changes.truncate(MAX_CHANGES);
     overview.counts.n_series = app.live.n_series();
     overview.counts.n_warning_events = n_warning_events;
     overview

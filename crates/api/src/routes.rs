@@ -30,6 +30,7 @@ mod workloads;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(overview::read_overview))
+        .routes(routes!(overview::list_changes))
         .routes(routes!(clusters::list_clusters))
         .routes(routes!(clusters::list_namespaces))
         .routes(routes!(nodes::list_nodes))

@@ -30,6 +30,11 @@ export class MockApi {
       case 'namespaces': return page(this.namespaces(now), params);
       case 'status': return ok({ version: '0.0.0', mode: 'demo', is_simulated: true, started: new Date(this.cluster.started).toISOString(), auth: 'none', clusters: [CLUSTER] });
       case 'overview': return ok(this.overview(now, params.getAll('namespace')));
+      case 'changes': {
+        const { changes } = this.overview(now, params.getAll('namespace'));
+        const fits = (wanted: string | null, found: string): boolean => wanted === null || wanted === found;
+        return ok({ known_from: new Date(this.cluster.started).toISOString(), items: changes.filter((row) => fits(params.get('kind'), row.object_kind) && fits(params.get('name'), row.object_name)) });
+      }
       case 'nodes': return a ? this.node(a, now) : page(this.cluster.nodeRows(now), params);
       case 'workloads': return a && b && c ? this.workload(a, b, c, now) : page(inScope(this.cluster.workloadRows()), params);
       case 'pods': return !a || !b ? page(inScope(this.cluster.podRows(now)), params) : c === 'logs' ? this.podLogs(b, params, now) : this.pod(a, b, now);

@@ -53,6 +53,14 @@ pub struct ChangeRow {
     pub what: String,
 }
 
+/// Changes that this server saw; those before `known_from` it did not see, or has forgotten.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct Changes {
+    pub known_from: Time,
+    /// Newest first.
+    pub items: Vec<ChangeRow>,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct HealthCounts {
     pub n_nodes: usize,
@@ -119,7 +127,7 @@ pub struct Overview {
     pub health: HealthCounts,
     /// What states tell, worst first, then what events warn about; at most 200.
     pub problems: Vec<ProblemRow>,
-    /// Newest first, of the last 30 minutes.
+    /// Newest first, of the last 30 minutes; at most 500.
     pub changes: Vec<ChangeRow>,
     pub capacity: Capacity,
     pub top: TopRows,

@@ -107,6 +107,20 @@ fn notes_changes_that_people_made() {
 }
 
 #[test]
+fn says_from_when_on_every_change_is_remembered() {
+    let objects = Objects::default();
+    for i in 0..MAX_CHANGES as i64 {
+        objects.apply(workload(i as u32, "web:1", i), true);
+    }
+    assert_eq!((objects.changes(Timestamp::MIN).len(), objects.changes_known_from()), (MAX_CHANGES, None));
+    objects.apply(workload(7, "web:2", 9_000), true);
+    objects.apply(workload(8, "web:2", 9_001), true);
+    assert_eq!(objects.changes(Timestamp::MIN).len(), MAX_CHANGES);
+    let known_from = objects.changes_known_from().expect("some are forgotten");
+    assert!(objects.changes(Timestamp::MIN).iter().all(|change| change.time.0 >= known_from));
+}
+
+#[test]
 fn forgotten_removals_are_a_gap() {
     let objects = Objects::default();
     objects.apply(state("Pod", "x", "x", 1), false);

@@ -205,6 +205,15 @@ pub struct Expression {
     pub limit: u32,
 }
 
+#[derive(Clone, Debug, Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ChangeFilter {
+    /// Of the object: `Deployment`, `Node`, …
+    pub kind: Option<String>,
+    /// Of the object.
+    pub name: Option<String>,
+}
+
 #[derive(Clone, Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct At {
@@ -372,6 +381,12 @@ impl FromQuery for Expression {
             by: query.texts("by")?,
             limit: query.number("limit", 1..=MAX_LIMIT, 50)?,
         })
+    }
+}
+
+impl FromQuery for ChangeFilter {
+    fn from_query(query: &QueryMap) -> Result<Self, ApiError> {
+        Ok(Self { kind: query.text("kind")?, name: query.text("name")? })
     }
 }
 

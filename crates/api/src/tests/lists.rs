@@ -1,12 +1,12 @@
 //! Lists and details of objects.
 
-use sentinel_model::{MetricKind, ObjectDetail, OwnerRef};
+use sentinel_model::{MetricKind, ObjectDetail, ObjectState, OwnerRef};
 use sentinel_testkit::build::{
     CLUSTER, deployment, node, object, pod, running, series, terminated, waiting, with_container,
 };
 use serde_json::{Value, json};
 
-use super::harness::Harness;
+use super::harness::{Harness, ago};
 
 fn shop() -> Harness {
     let harness = Harness::new();
@@ -143,6 +143,38 @@ async fn a_finished_pod_uses_nothing_whatever_was_measured_before_its_end() {
             .iter()
             .all(|pod| pod["usage"]["memory"]["used"].is_null())
     );
+}
+
+#[tokio::test]
+async fn changes_of_one_object_go_back_further_than_the_overview() {
+    let harness = Harness::new();
+    let at = |state: ObjectState, seconds: i64| ObjectState {
+        created: Some(ago(9_500)),
+        observed: ago(seconds),
+        ..state
+    };
+    for (state, seconds) in [
+        (deployment("web", 1, 1), 9_000),
+        (deployment("web", 2, 1), 7_200),
+        (deployment("db", 1, 1), 7_000),
+        (deployment("db", 5, 1), 6_000),
+        (deployment("web", 3, 1), 60),
+    ] {
+        harness.app.objects.apply(at(state, seconds), true);
+    }
+    let asked = async |filter: &str| {
+        let changes = harness.json(&format!("/api/v1/changes?{filter}")).await;
+        let items = changes["items"].as_array().expect("a list").clone();
+        items.iter().map(|change| change["what"].as_str().expect("words").to_owned()).collect::<Vec<_>>()
+    };
+    let of_web = "kind=Deployment&namespace=shop&name=web";
+    assert_eq!(asked(&format!("{of_web}&from=-3h")).await[..2], ["2 → 3 replicas", "1 → 2 replicas"]);
+    assert_eq!(asked(of_web).await, ["2 → 3 replicas"], "the last hour, unless something else is asked for");
+    assert_eq!(asked("name=db&from=-3h&to=-110m").await, ["created"], "it was scaled after that");
+    assert_eq!(asked("from=-3h&limit=1").await.len(), 1);
+    assert_eq!(asked("kind=Node&from=-3h").await, Vec::<String>::new());
+    let changes = harness.json("/api/v1/changes").await;
+    assert_eq!(changes["known_from"], json!(harness.json("/api/v1/status").await["started"]));
 }
 
 #[tokio::test]
