@@ -12,6 +12,7 @@ pub(crate) struct Metrics {
     pub(crate) frames: Counter,
     pub(crate) samples: Counter,
     pub(crate) lost_frames: Counter,
+    pub(crate) dropped_messages: Counter,
     pub(crate) duplicate_frames: Counter,
     pub(crate) repeated_samples: Counter,
     pub(crate) duplicate_samples: Counter,
@@ -64,6 +65,11 @@ impl Metrics {
         counter("frames", "Frames of samples that were applied", &metrics.frames);
         counter("samples", "Samples that were put into windows", &metrics.samples);
         counter("lost_frames", "Frames missing in a stream's sequence", &metrics.lost_frames);
+        counter(
+            "dropped_messages",
+            "Messages of samples that the bus had dropped before they were read",
+            &metrics.dropped_messages,
+        );
         counter("duplicate_frames", "Frames that had been applied before", &metrics.duplicate_frames);
         counter(
             "duplicate_samples",

@@ -7,3 +7,6 @@ mod outbox;
 mod rollup_streams;
 pub(crate) mod stage2;
 pub(crate) mod windows;
+
+#[cfg(test)]
+mod tests;

@@ -14,10 +14,12 @@ use crate::rules::{Routes, Rules, Verdict};
 use crate::watermark::{STEP_MS, Watermark, WatermarkLimits, collector_hash};
 
 mod checkpoint;
+mod cut;
 mod samples;
 mod series;
 
 pub(crate) use checkpoint::Checkpoint;
+use cut::Cut;
 use series::{Insert, SeriesTable};
 
 /// What the windows need to know of the configuration, in milliseconds.
@@ -37,8 +39,10 @@ pub(crate) struct Windows {
     streams: AHashMap<StreamKey, Stream>,
     /// Watermarks at the beginning of recent messages: where a replay may start.
     snapshots: VecDeque<(u64, Watermark)>,
-    /// Offset after the last message that was applied.
+    /// Offset after the last message that was applied; before the first one, where to begin.
     position: u64,
+    /// Set while windows are open that the bus has lost a part of.
+    cut: Option<Cut>,
     /// Messages below this offset are applied again after a restart …
     replayed_until: u64,
     /// … and windows that end at or before this were published before it.
@@ -82,18 +86,22 @@ pub(crate) struct Outcome {
     pub(crate) late: Vec<(Series, Sample)>,
     pub(crate) future: Vec<(Series, Sample)>,
     pub(crate) closed: Vec<Closed>,
+    /// Closed windows that have lost samples, and of how many series: these series are not in `closed`.
+    pub(crate) cut: Vec<(Window, usize)>,
 }
 
 impl Windows {
-    pub(crate) fn new(limits: WindowLimits, checkpoint: Option<Checkpoint>) -> Self {
-        let checkpoint = checkpoint.unwrap_or_default();
+    /// `resumed` is what was committed: the offset to begin at, and what to know there.
+    pub(crate) fn new(limits: WindowLimits, resumed: Option<(u64, Checkpoint)>) -> Self {
+        let (position, checkpoint) = resumed.unwrap_or_default();
         Self {
             limits,
             watermark: checkpoint.watermark,
             table: SeriesTable::new(limits.look_back_ms),
             streams: AHashMap::new(),
             snapshots: VecDeque::new(),
-            position: 0,
+            position,
+            cut: checkpoint.cut.map(Cut::resume),
             replayed_until: checkpoint.position,
             published_until: checkpoint.published_until,
             touched: Vec::new(),
@@ -123,6 +131,30 @@ impl Windows {
         self.position = offset + 1;
     }
 
+    /// Notes a frame that cannot be read for want of the one before it.
+    pub(crate) fn skip_broken(&mut self, offset: u64, stream: &StreamKey) {
+        let frontier = self.watermark.frontier().unwrap_or(Timestamp::MIN);
+        if let Some(cut) = &mut self.cut {
+            cut.break_off(stream, frontier);
+        }
+        self.skip(offset);
+    }
+
+    /// To be asked before the message at `offset` is applied or skipped: how many messages the bus has
+    /// dropped ahead of it. Windows that have lost a part by that are not given.
+    pub(crate) fn dropped_before(&mut self, offset: u64) -> u64 {
+        let n_dropped = offset.saturating_sub(self.position);
+        if n_dropped > 0 {
+            self.cut.get_or_insert_default().again();
+        }
+        n_dropped
+    }
+
+    /// Windows that end at or before this were published before the restart.
+    pub(crate) const fn published_until(&self) -> Timestamp {
+        self.published_until
+    }
+
     pub(crate) const fn is_replay(&self, offset: u64) -> bool {
         offset < self.replayed_until
     }
@@ -139,13 +171,17 @@ impl Windows {
             let stream = self.streams.entry(batch.stream.clone()).or_default();
             stream.history.push(offset, batch.frame == FrameKind::Key, newest);
         }
+        if let Some(cut) = &mut self.cut {
+            let slots = self.streams.get(&batch.stream).map_or(&[][..], |stream| &stream.slots);
+            cut.hear(batch, slots, self.limits.watermark.idle_ms);
+        }
         let collector = collector_hash(&batch.stream.cluster, &batch.stream.collector);
         let before = self.watermark.frontier();
         let after = self.watermark.advance(collector, batch.progress, self.limits.watermark);
         if let Some(after) = after
             && before.is_none_or(|before| after > before)
         {
-            self.close(before, after, &mut outcome.closed);
+            self.close(before, after, &mut outcome);
         }
         if outcome.is_replay {
             outcome.late.clear();
@@ -164,6 +200,9 @@ impl Windows {
         let mut touched = std::mem::take(&mut self.touched);
         let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
         for (slot, start) in touched.drain(..) {
+            if self.is_cut(slot, start) {
+                continue;
+            }
             if let Some(rollup) = self.rollup(slot, Window { resolution: Resolution::TenSeconds, start }) {
                 windows.entry(start).or_default().push(rollup);
             }
@@ -206,6 +245,7 @@ impl Windows {
             position: self.position.max(self.replayed_until),
             published_until: frontier.max(self.published_until),
             epoch: 0,
+            cut: self.cut.as_ref().and_then(Cut::at),
         };
         Some(((*offset).min(needed), checkpoint))
     }
@@ -218,6 +258,9 @@ impl Windows {
             for slot in &mut stream.slots {
                 *slot = moved.get(*slot as usize).copied().unwrap_or(NO_SLOT);
             }
+        }
+        if let Some(cut) = &mut self.cut {
+            cut.renumber(&moved);
         }
         self.touched.clear();
         true
@@ -282,7 +325,7 @@ impl Windows {
     }
 
     /// Closes every window that ends in `(before, after]`, 10 s ones first, each kind in order of time.
-    fn close(&mut self, before: Option<Timestamp>, after: Timestamp, closed: &mut Vec<Closed>) {
+    fn close(&mut self, before: Option<Timestamp>, after: Timestamp, outcome: &mut Outcome) {
         for resolution in [Resolution::TenSeconds, Resolution::OneMinute] {
             let width = resolution.as_millis();
             let from = before.map_or(Timestamp::MIN, |before| before.floor(width));
@@ -291,8 +334,13 @@ impl Windows {
                 continue;
             }
             let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
+            let mut cut: BTreeMap<Timestamp, usize> = BTreeMap::new();
             for slot in 0..self.table.all().len() as u32 {
                 self.table.each_window(slot, from..until, resolution, |start, aggregate| {
+                    if self.is_cut(slot, start) {
+                        *cut.entry(start).or_default() += 1;
+                        return;
+                    }
                     windows.entry(start).or_default().push(Rollup { series: SeriesRef(slot), aggregate });
                 });
             }
@@ -300,16 +348,27 @@ impl Windows {
                 // Stage two closes its windows by these, so each minute is told of even without samples.
                 windows.entry(until.saturating_sub_millis(width)).or_default();
             }
-            let published_until = self.published_until;
-            closed.extend(
-                windows
-                    .into_iter()
-                    .map(|(start, rollups)| Closed { window: Window { resolution, start }, rollups })
-                    .filter(|closed| closed.window.end() > published_until),
-            );
+            let is_new = |window: Window| window.end() > self.published_until;
+            let window = |start| Window { resolution, start };
+            let closed =
+                windows.into_iter().map(|(start, rollups)| Closed { window: window(start), rollups });
+            outcome.closed.extend(closed.filter(|closed| is_new(closed.window)));
+            let cut = cut.into_iter().map(|(start, n_series)| (window(start), n_series));
+            outcome.cut.extend(cut.filter(|(window, _)| is_new(*window)));
         }
         let keep_from = after.floor(Resolution::OneMinute.as_millis());
         self.table.forget_before(keep_from);
+        let idle_ms = self.limits.watermark.idle_ms;
+        if self.cut.as_mut().is_some_and(|cut| cut.is_over(keep_from, idle_ms, self.limits.look_back_ms)) {
+            self.cut = None;
+        }
+    }
+
+    /// Whether a window of a series has lost samples, or what a counter in it grows from.
+    fn is_cut(&self, slot: u32, start: Timestamp) -> bool {
+        let Some(until) = self.cut.as_ref().and_then(|cut| cut.until(slot)) else { return false };
+        let may_grow_from_lost = || start <= until.saturating_add_millis(self.limits.look_back_ms);
+        start <= until || (may_grow_from_lost() && self.table.is_counter_without_before(slot, start))
     }
 
     fn rollup(&self, slot: u32, window: Window) -> Option<Rollup> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use async_trait::async_trait;
 use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
-use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Topic};
+use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Topic, Window};
 use sentinel_proto::{DecodeError, MetricDecoder};
 use sentinel_runtime::{Shutdown, clock};
 use tracing::warn;
@@ -59,6 +59,13 @@ impl Losses {
         }
         1 + expected.map_or(0, |expected| found.saturating_sub(expected))
     }
+
+    /// The stream can be read again.
+    fn heal(&mut self, stream: &StreamKey) {
+        if !self.gaps.is_empty() {
+            self.gaps.remove(stream);
+        }
+    }
 }
 
 impl WindowsStage {
@@ -75,6 +82,7 @@ impl WindowsStage {
 #[async_trait]
 impl Stage for WindowsStage {
     fn assigned(&mut self, at: TopicPartition, commit: Option<&Commit>) {
+        let offset = commit.map_or(0, |commit| commit.offset);
         let checkpoint = commit.and_then(|commit| match Checkpoint::from_metadata(&commit.metadata) {
             Ok(checkpoint) => Some(checkpoint),
             Err(error) => {
@@ -84,13 +92,12 @@ impl Stage for WindowsStage {
         });
         let epoch = epoch::after(checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.epoch));
         let claim = Checkpoint { epoch, ..checkpoint.clone().unwrap_or_default() };
-        let claim =
-            Commit { offset: commit.map_or(0, |commit| commit.offset), metadata: claim.to_metadata() };
+        let claim = Commit { offset, metadata: claim.to_metadata() };
         let n_partitions = self.pipeline.bus.n_partitions(Topic::Rollups);
         let resolutions = [Resolution::TenSeconds, Resolution::OneMinute];
         let state = PartitionState {
             decoder: MetricDecoder::sharing(Arc::clone(&self.pipeline.labels)),
-            windows: Windows::new(self.limits, checkpoint),
+            windows: Windows::new(self.limits, Some((offset, checkpoint.unwrap_or_default()))),
             losses: Losses::default(),
             outbox: Outbox::new(&format!("p{}", at.partition), epoch, n_partitions, &resolutions),
             epoch,
@@ -148,6 +155,7 @@ impl Stage for WindowsStage {
 impl PartitionState {
     fn apply(&mut self, record: &Delivered, rules: &Rules, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
         let offset = record.position.offset;
+        self.note_dropped(record, metrics);
         let batch = match self.decoder.decode(&record.record.value) {
             Ok(batch) => batch,
             Err(error) => {
@@ -156,10 +164,14 @@ impl PartitionState {
                     metrics.lost_frames.inc_by(self.losses.count(&error));
                 }
                 outgoing.extend(undecodable(record, &error, is_replay, metrics));
-                self.windows.skip(offset);
+                match &error {
+                    DecodeError::MissingBase { stream, .. } => self.windows.skip_broken(offset, stream),
+                    _ => self.windows.skip(offset),
+                }
                 return;
             }
         };
+        self.losses.heal(&batch.stream);
         let mut outcome = self.windows.apply(offset, &batch, rules);
         if !outcome.is_replay {
             metrics.frames.inc();
@@ -169,7 +181,26 @@ impl PartitionState {
             metrics.over_limit_samples.inc_by(outcome.n_over_limit);
         }
         self.encode_closed(std::mem::take(&mut outcome.closed), metrics, outgoing);
+        note_cut(record, &outcome.cut, metrics);
         outgoing.extend(misplaced(record, &batch, &outcome, metrics));
+    }
+
+    /// Says so when the bus has dropped messages ahead of this one.
+    fn note_dropped(&mut self, record: &Delivered, metrics: &Metrics) {
+        let n_messages = self.windows.dropped_before(record.position.offset);
+        if n_messages == 0 {
+            return;
+        }
+        metrics.dropped_messages.inc_by(n_messages);
+        warn!(
+            partition = record.position.at.partition,
+            found = record.position.offset,
+            n_messages,
+            published_until_ms = self.windows.published_until().as_millis(),
+            "the bus has dropped samples that were not read yet; windows that have lost a part are left out, \
+             each is named when it closes; raise bus.retention.metrics above the longest time that the \
+             processor is away"
+        );
     }
 
     fn encode_closed(&mut self, closed: Vec<Closed>, metrics: &Metrics, outgoing: &mut Vec<Outgoing>) {
@@ -194,6 +225,24 @@ impl PartitionState {
         if let Some(frontier) = self.windows.frontier() {
             let lag_ms = clock::now_millis().saturating_sub(frontier.as_millis());
             metrics.watermark_lag.get_or_create(&label).set(lag_ms as f64 / 1_000.0);
+        }
+    }
+}
+
+/// Counts windows that have lost samples, and names them by the minute: it holds those of 10 s.
+fn note_cut(record: &Delivered, cut: &[(Window, usize)], metrics: &Metrics) {
+    for (window, n_series) in cut {
+        let resolution = window.resolution.as_str();
+        metrics.cut_windows.get_or_create(&Resolved { resolution }).inc();
+        if window.resolution == Resolution::OneMinute {
+            warn!(
+                partition = record.position.at.partition,
+                start_ms = window.start.as_millis(),
+                resolution,
+                n_series,
+                "a window has lost samples that the bus dropped; for these series it stays as it is stored, \
+                 and is a gap if it is not"
+            );
         }
     }
 }

@@ -17,6 +17,9 @@ pub(crate) struct Checkpoint {
     /// Of the streams that the results were published in; a later owner's is larger. The windows themselves
     /// know of none.
     pub(crate) epoch: u64,
+    /// When the first message was scraped behind one that the bus has dropped, as long as a window may be open
+    /// that has lost a part.
+    pub(crate) cut: Option<Timestamp>,
 }
 
 /// Short names: metadata has 4 KiB, a collector takes some 36 bytes.
@@ -29,6 +32,8 @@ struct Text {
     c: Vec<(u64, i64)>,
     #[serde(default)]
     e: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x: Option<i64>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +46,8 @@ pub(crate) enum CheckpointError {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { watermark: Watermark::default(), position: 0, published_until: Timestamp::MIN, epoch: 0 }
+        let published_until = Timestamp::MIN;
+        Self { watermark: Watermark::default(), position: 0, published_until, epoch: 0, cut: None }
     }
 }
 
@@ -54,6 +60,7 @@ impl Checkpoint {
             f: self.watermark.frontier().map(Timestamp::as_millis),
             c: self.watermark.progress().into_iter().map(|(hash, at)| (hash, at.as_millis())).collect(),
             e: self.epoch,
+            x: self.cut.map(Timestamp::as_millis),
         };
         serde_json::to_string(&text).expect("numbers always serialise")
     }
@@ -71,6 +78,7 @@ impl Checkpoint {
             position: text.p,
             published_until: Timestamp::from_millis(text.u),
             epoch: text.e,
+            cut: text.x.map(Timestamp::from_millis),
         })
     }
 }
@@ -83,7 +91,8 @@ mod tests {
     fn comes_back_from_metadata() {
         let watermark = Watermark::restore(Some(Timestamp::from_secs(70)), [(7, Timestamp::from_secs(100))]);
         let published_until = Timestamp::from_secs(60);
-        let checkpoint = Checkpoint { watermark, position: 42, published_until, epoch: 9 };
+        let cut = Some(Timestamp::from_secs(50));
+        let checkpoint = Checkpoint { watermark, position: 42, published_until, epoch: 9, cut };
         assert_eq!(Checkpoint::from_metadata(&checkpoint.to_metadata()).expect("own text"), checkpoint);
         assert!(Checkpoint::from_metadata("").is_err());
         assert!(Checkpoint::from_metadata(r#"{"v":2,"p":0,"u":0,"f":null,"c":[]}"#).is_err());

@@ -7,7 +7,7 @@ use hashbrown::HashTable;
 use super::samples::Samples;
 use super::{Resolution, Routes, Sample, Series, Timestamp, Window, aggregate};
 use crate::room;
-use sentinel_model::Aggregate;
+use sentinel_model::{Aggregate, MetricKind};
 
 /// Series by place. Places stay until [`SeriesTable::compact`].
 pub(super) struct SeriesTable {
@@ -150,6 +150,12 @@ impl SeriesTable {
             found = Some(aggregate);
         });
         found
+    }
+
+    /// Whether the series is a counter that has no sample before `start`.
+    pub(super) fn is_counter_without_before(&self, slot: u32, start: Timestamp) -> bool {
+        let is_counter = self.all[slot as usize].kind == MetricKind::Counter;
+        is_counter && self.states[slot as usize].samples.first_at(start.as_millis()) == 0
     }
 
     /// Drops samples before `keep_from`, but for the last one of each series. Series without a sample

@@ -196,7 +196,7 @@ proptest! {
         let (offset, checkpoint) = match committed {
             Some((offset, checkpoint)) => {
                 let metadata = checkpoint.to_metadata();
-                (offset, Some(Checkpoint::from_metadata(&metadata).expect("own metadata")))
+                (offset, Some((offset, Checkpoint::from_metadata(&metadata).expect("own metadata"))))
             }
             None => (0, None),
         };
