@@ -48,6 +48,23 @@ describe('behaviour', () => {
     await page.waitForSelector('.tail.on');
   });
 
+  it('narrows the lines to several values of one field', async () => {
+    await page.goto(`${world.url}/logs?range=1h`);
+    const values = page.locator('.facet:has(legend:has-text("Workload")) label');
+    await values.nth(1).waitFor({ timeout: PATIENCE });
+    const names = [await values.nth(0).locator('.cut').textContent(), await values.nth(1).locator('.cut').textContent()];
+    const answers = page.waitForResponse((response) => {
+      const { pathname, searchParams } = new URL(response.url());
+      return pathname.endsWith('/logs') && searchParams.getAll('workload').length === 2;
+    });
+    for (const name of names) await page.click(`.facet label:has(.cut[title="${name}"])`);
+    const { items } = (await (await answers).json()) as { items: { workload: string }[] };
+    expect(items.length).toBeGreaterThan(0);
+    expect(items.filter((line) => !names.includes(line.workload))).toEqual([]);
+    expect(new URL(page.url()).searchParams.getAll('workload').sort()).toEqual([...names].sort());
+    await page.waitForFunction(() => document.querySelectorAll('.facet input:checked').length === 2);
+  });
+
   it('keeps filter, sorting and panel over a reload, and Back closes the panel', async () => {
     await page.goto(`${world.url}/workloads?view=flat`);
     const row = FIRST_ROW;
