@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole fast suite: Rust (the real binary included) and the dashboard.
+# The whole fast suite: Rust, the dashboard, and the dashboard in Chromium over the real binary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,3 +12,4 @@ say "Rust tests"
 cargo test --workspace
 say "dashboard tests"
 scripts/ui.sh test
+scripts/ui.sh e2e

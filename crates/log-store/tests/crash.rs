@@ -40,7 +40,7 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
             folder = tempfile::tempdir().expect("a temporary folder");
             acknowledged.clear();
         }
-        let n_acks = if random.random_ratio(1, EARLY_KILL) { 0 } else { random.random_range(1..60) };
+        let n_acks = if random.random_ratio(1, EARLY_KILL) { 0 } else { random.random_range(1..20) };
         let end = run_victim(folder.path(), next, n_acks, newest_ns);
         for number in next..end {
             acknowledged.extend(keyed(victim::write(number, newest_ns)));
@@ -72,19 +72,7 @@ fn run_victim(folder: &Path, first: u64, n_acks: u64, newest_ns: i64) -> u64 {
         ("SENTINEL_CRASH_FIRST", &first.to_string()),
         ("SENTINEL_CRASH_NEWEST_NS", &newest_ns.to_string()),
     ];
-    let mut victim = Victim::start(&variables);
-    let mut next = first;
-    let note = |line: &str, next: &mut u64| {
-        if let ["ack", number, "."] = *line.split(' ').collect::<Vec<_>>() {
-            assert_eq!(number.parse(), Ok(*next), "acknowledged in order");
-            *next += 1;
-        }
-    };
-    while next < first + n_acks {
-        note(&victim.line(), &mut next);
-    }
-    victim.kill().iter().for_each(|line| note(line, &mut next));
-    next
+    Victim::start(&variables).kill_after(first, n_acks)
 }
 
 fn keyed(documents: Vec<Document>) -> impl Iterator<Item = ((DocumentKind, u128), Document)> {

@@ -78,19 +78,7 @@ fn victim() {
 fn run_victim(folder: &Path, first: u64, n_acks: u64) -> u64 {
     let folder = folder.to_str().expect("a folder of plain letters");
     let variables = [("SENTINEL_CRASH_FOLDER", folder), ("SENTINEL_CRASH_FIRST", &first.to_string())];
-    let mut victim = Victim::start(&variables);
-    let mut next = first;
-    let note = |line: &str, next: &mut u64| {
-        if let ["ack", number, "."] = *line.split(' ').collect::<Vec<_>>() {
-            assert_eq!(number.parse(), Ok(*next), "acknowledged in order");
-            *next += 1;
-        }
-    };
-    while next < first + n_acks {
-        note(&victim.line(), &mut next);
-    }
-    victim.kill().iter().for_each(|line| note(line, &mut next));
-    next
+    Victim::start(&variables).kill_after(first, n_acks)
 }
 
 fn apply(model: &mut Model, number: u64) {

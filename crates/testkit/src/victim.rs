@@ -24,6 +24,26 @@ impl Victim {
         Self { child, lines }
     }
 
+    /// Lets it acknowledge `n_acks` pieces of work, with lines `ack 7 .` in order from `first` on, and kills
+    /// it. Returns the number of the first that it had not acknowledged by then.
+    ///
+    /// # Panics
+    /// When it ends by itself or acknowledges out of order.
+    pub fn kill_after(mut self, first: u64, n_acks: u64) -> u64 {
+        let mut next = first;
+        let note = |line: &str, next: &mut u64| {
+            if let ["ack", number, "."] = *line.split(' ').collect::<Vec<_>>() {
+                assert_eq!(number.parse(), Ok(*next), "acknowledged in order");
+                *next += 1;
+            }
+        };
+        while next < first + n_acks {
+            note(&self.line(), &mut next);
+        }
+        self.kill().iter().for_each(|line| note(line, &mut next));
+        next
+    }
+
     /// The next line that it writes.
     ///
     /// # Panics
