@@ -77,7 +77,7 @@ mod tests {
 
     /// Set `UPDATE_OPENAPI=1` to write it anew.
     #[test]
-    fn the_checked_in_document_is_current() {
+    fn the_checked_in_openapi_document_is_current() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let current = openapi::render(&documented().1);
         if sentinel_runtime::config::variable("UPDATE_OPENAPI").is_some() {
