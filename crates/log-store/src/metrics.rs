@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub(crate) documents: Gauge,
     pub(crate) disk_bytes: Gauge,
     pub(crate) written_documents: Counter,
+    pub(crate) expired_documents: Counter,
 }
 
 impl Metrics {
@@ -28,6 +29,11 @@ impl Metrics {
             "sentinel_log_store_written_documents",
             "Documents written, repeats included",
             metrics.written_documents.clone(),
+        );
+        registry.register(
+            "sentinel_log_store_expired_documents",
+            "Documents refused, because they are older than the retention",
+            metrics.expired_documents.clone(),
         );
         metrics
     }

@@ -219,6 +219,8 @@ fn log_store(facts: Facts<'_>) -> Stage {
     let mut stage = empty(StageId::LogStore, "Log store", "documents");
     stage.rate_per_s = facts.rate("sentinel_log_store_written_documents_total");
     stage.lag_records = facts.lag_of(&["sentinel-logs", "sentinel-events"]);
+    let role = "sentinel_log_store_written_documents_total";
+    stage.dropped_total = facts.total_of_role(&["sentinel_log_store_expired_documents_total"], role);
     stage.newest_age_s = facts.age_s(facts.newest.document);
     detail(
         &mut stage,

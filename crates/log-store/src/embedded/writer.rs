@@ -231,6 +231,7 @@ impl Worker {
             let answer = match result {
                 Ok(()) => {
                     self.metrics.written_documents.inc_by(report.n_written as u64);
+                    self.metrics.expired_documents.inc_by(report.n_expired as u64);
                     Ok(report)
                 }
                 Err(error) => Err(LogStoreError::Storage { message: error.to_string() }),
