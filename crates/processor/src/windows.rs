@@ -356,8 +356,11 @@ impl Windows {
             let cut = cut.into_iter().map(|(start, n_series)| (window(start), n_series));
             outcome.cut.extend(cut.filter(|(window, _)| is_new(*window)));
         }
-        let keep_from = after.floor(Resolution::OneMinute.as_millis());
-        self.table.forget_before(keep_from);
+        let open_from = |frontier: Timestamp| frontier.floor(Resolution::OneMinute.as_millis());
+        let keep_from = open_from(after);
+        if before.is_none_or(|before| open_from(before) < keep_from) {
+            self.table.forget_before(keep_from);
+        }
         let idle_ms = self.limits.watermark.idle_ms;
         if self.cut.as_mut().is_some_and(|cut| cut.is_over(keep_from, idle_ms, self.limits.look_back_ms)) {
             self.cut = None;

@@ -61,21 +61,32 @@ impl DefinitionWriter {
             return None;
         }
         let mut columns = Columns::default();
-        let (mut shape, mut pairs) = (Vec::new(), Vec::new());
+        let (mut names, mut number) = (Vec::new(), 0);
+        // Most labels are those of the series before: to compare them is cheaper than to look their texts up.
+        let (mut pairs, mut before): (Vec<(&str, &str)>, Vec<(&str, &str)>) = (Vec::new(), Vec::new());
+        let mut values: Vec<u32> = Vec::new();
         for series in series {
             columns.kinds.push(kind_to_byte(series.kind));
-            shape.clear();
+            std::mem::swap(&mut pairs, &mut before);
             pairs.clear();
             pairs.extend(series.labels.iter());
-            for (name, _) in &pairs {
-                shape.push(columns.symbol(&mut self.symbols, name));
+            let has_same_names =
+                pairs.len() == before.len() && pairs.iter().zip(&before).all(|(this, last)| this.0 == last.0);
+            if !has_same_names || columns.rows.is_empty() {
+                names.clear();
+                names.extend(pairs.iter().map(|(name, _)| columns.symbol(&mut self.symbols, name)));
+                number = columns.shape(&mut self.shapes, &names);
+                before.clear();
+                values.clear();
+                values.resize(pairs.len(), 0);
             }
-            let number = columns.shape(&mut self.shapes, &shape);
             put_varint(&mut columns.shape_refs, u64::from(number));
-            for (_, value) in &pairs {
-                let symbol = columns.symbol(&mut self.symbols, value);
-                columns.rows[number as usize].push(symbol);
+            for (i, (_, value)) in pairs.iter().enumerate() {
+                if before.get(i).is_none_or(|last| last.1 != *value) {
+                    values[i] = columns.symbol(&mut self.symbols, value);
+                }
             }
+            columns.rows[number as usize].extend_from_slice(&values);
         }
         Some(columns.finish(&self.shapes))
     }

@@ -138,7 +138,7 @@ impl Outlet {
         let newest = newest.max(window.start);
         let is_due = newest >= key.saturating_add_millis(LIVE_KEY_INTERVAL_MS);
         if is_due {
-            self.live.force_key();
+            self.live.repeat_key();
         }
         self.shown = Some((newest, if is_due { newest } else { key }));
         let frame = self.live.encode(window, false, &self.series, rollups);

@@ -257,7 +257,7 @@ impl Source {
             (1, at_ms - behind_ms, value(1, grown)),
             (3, at_ms - at_ms % 70_000, value(3, (at_s / 70 % 50) as f64)),
         ];
-        if dice % 4 != 0 {
+        if !dice.is_multiple_of(4) {
             samples.push((2, at_ms - i64::from(dice % 3) * 1_000, value(2, grown * 1.5)));
         }
         samples.sort_by_key(|sample| sample.0);

@@ -11,6 +11,7 @@ use crate::columns::PositionWriter;
 use crate::definitions::DefinitionWriter;
 use crate::frame::{self, EncodedFrame, EncoderConfig, Pace, Trait};
 use crate::limits::MAX_SERIES;
+use crate::pb::metrics::v1::Definitions;
 use crate::pb::rollups::v1 as pb;
 
 /// Writes the frames of one stream of rollups. Values are foreseen from the frame before, so a stream
@@ -23,6 +24,12 @@ pub struct RollupEncoder {
     pace: Pace,
     definitions: DefinitionWriter,
     slots: Vec<Slot>,
+    /// The next key frame may number other series than the last one did.
+    is_renumbered: bool,
+    /// The next key frame is likely to be repeated.
+    is_repeating: bool,
+    /// Number of series and their definitions in the last key frame, if it is likely to be repeated.
+    repeated: Option<(usize, Definitions)>,
 }
 
 impl RollupEncoder {
@@ -36,12 +43,23 @@ impl RollupEncoder {
             pace: Pace::new(config),
             definitions: DefinitionWriter::default(),
             slots: Vec::new(),
+            is_renumbered: false,
+            is_repeating: false,
+            repeated: None,
         }
     }
 
     /// Makes the next frame a key frame. Needed after the series table was renumbered, and when a frame
     /// may not have reached the bus.
     pub fn force_key(&mut self) {
+        self.is_renumbered = true;
+        self.pace.force_key();
+    }
+
+    /// Makes the next frame a key frame, for readers that begin with it: the series have the numbers that they
+    /// had. What follows from their labels is found once and kept, for as long as no series are added.
+    pub fn repeat_key(&mut self) {
+        self.is_repeating = true;
         self.pace.force_key();
     }
 
@@ -64,18 +82,22 @@ impl RollupEncoder {
     ) -> EncodedFrame {
         let series = &series[..series.len().min(MAX_SERIES)];
         if series.len() < self.slots.len() {
-            self.pace.force_key();
+            self.force_key();
         }
         let (sequence, is_key) = self.pace.begin();
+        let n_known = if is_key { 0 } else { self.slots.len() };
         if is_key {
-            self.slots = Vec::new();
-            self.definitions.clear();
+            if std::mem::take(&mut self.is_renumbered) {
+                self.slots = Vec::new();
+                self.repeated = None;
+            }
+            self.slots.iter_mut().for_each(|slot| *slot = Slot::new(slot.number.mark.traits));
         }
-        let n_known = self.slots.len();
-        self.slots.reserve_exact(series.len() - n_known);
-        for i in n_known..series.len() {
+        self.slots.reserve_exact(series.len() - self.slots.len());
+        for i in self.slots.len()..series.len() {
             self.slots.push(Slot::new(Trait::of(&series[i], i.checked_sub(1).map(|i| &series[i]))));
         }
+        let defined = self.define(is_key, &series[n_known..]);
         let mut frame = pb::RollupFrame {
             stream: self.stream.to_string(),
             epoch_unix_ms: self.epoch,
@@ -84,11 +106,9 @@ impl RollupEncoder {
             resolution_ms: window.resolution.as_millis() as u32,
             start_unix_ms: window.start.as_millis(),
             is_final,
-            defined: self.definitions.write(&series[n_known..]),
+            defined,
             ..pb::RollupFrame::default()
         };
-        // Series seldom come between key frames: their texts are then written again rather than kept.
-        self.definitions.forget();
         let n_written = self.walk(rollups, &mut frame);
         EncodedFrame {
             bytes: frame::seal(&frame, self.zstd_level),
@@ -96,6 +116,27 @@ impl RollupEncoder {
             sequence,
             n_dropped: rollups.len() - n_written,
         }
+    }
+
+    fn define(&mut self, is_key: bool, series: &[Series]) -> Option<Definitions> {
+        let is_repeating = is_key && std::mem::take(&mut self.is_repeating);
+        if is_repeating
+            && let Some((_, known)) = self.repeated.as_ref().filter(|known| known.0 == series.len())
+        {
+            // No series has come since, so that texts to come have the numbers that they would have.
+            return Some(known.clone());
+        }
+        if is_key {
+            self.definitions.clear();
+            self.repeated = None;
+        }
+        let defined = self.definitions.write(series);
+        // Series seldom come between key frames: their texts are then written again rather than kept.
+        self.definitions.forget();
+        if is_repeating {
+            self.repeated = defined.clone().map(|defined| (series.len(), defined));
+        }
+        defined
     }
 
     /// Fills the columns; gives the number of rollups that are in them, or replaced by a later one.

@@ -266,3 +266,50 @@ fn a_released_stream_is_readable_from_its_next_key_frame() {
     assert!(matches!(decoder.decode(&second), Err(DecodeError::MissingBase { .. })));
     assert_eq!(decoder.decode(&third).expect("a key frame").rollups, rollups);
 }
+
+#[test]
+fn a_repeated_key_frame_can_be_read_alone_and_so_can_what_follows() {
+    let all = table(6);
+    let mut encoder = encoder(u32::MAX);
+    let mut readers: Vec<RollupDecoder> = Vec::new();
+    // Series come between two repeats, and in one; a renumbered table has as many as the one before it.
+    for (number, n_series, is_renumbered) in [
+        (0, 2, false),
+        (1, 3, false),
+        (2, 3, false),
+        (3, 5, false),
+        (4, 5, false),
+        (5, 5, true),
+        (6, 5, false),
+    ] {
+        let mut series = all[..n_series].to_vec();
+        if number >= 5 {
+            series.reverse();
+        }
+        if is_renumbered {
+            encoder.force_key();
+        }
+        let rollups = [single(0, 1.5), single(n_series as u32 - 1, f64::from(number))];
+        for is_key in [true, false] {
+            if is_key {
+                encoder.repeat_key();
+                readers.push(RollupDecoder::new());
+            }
+            let frame = encoder.encode(window(i64::from(number)), false, &series, &rollups);
+            for reader in &mut readers {
+                let batch = decode(reader, &frame);
+                assert_eq!(batch.rollups, rollups);
+                assert_eq!(reader.series("p3"), series);
+            }
+        }
+        // Texts that come after a repeated key frame.
+        series.push(all[5].clone());
+        if number == 4 {
+            let frame = encoder.encode(window(4), false, &series, &rollups);
+            for reader in &mut readers {
+                decode(reader, &frame);
+                assert_eq!(reader.series("p3"), series);
+            }
+        }
+    }
+}
