@@ -22,7 +22,10 @@ pub(crate) struct Checkpoint {
     pub(crate) cut: Option<Timestamp>,
 }
 
-/// Short names: metadata has 4 KiB, a collector takes some 36 bytes.
+/// More collectors than this are not told one by one: metadata has 4 KiB, and a collector takes up to 37 bytes.
+const MAX_COLLECTORS: usize = 96;
+
+/// Short names: metadata has 4 KiB.
 #[derive(Serialize, Deserialize)]
 struct Text {
     v: u8,
@@ -58,7 +61,7 @@ impl Checkpoint {
             p: self.position,
             u: self.published_until.as_millis(),
             f: self.watermark.frontier().map(Timestamp::as_millis),
-            c: self.watermark.progress().into_iter().map(|(hash, at)| (hash, at.as_millis())).collect(),
+            c: told(self.watermark.progress()),
             e: self.epoch,
             x: self.cut.map(Timestamp::as_millis),
         };
@@ -83,6 +86,16 @@ impl Checkpoint {
     }
 }
 
+/// The slowest collectors, which hold the frontier, and the newest one, which tells who is live. What the
+/// others have reached is read again with their next message.
+fn told(mut progress: Vec<(u64, Timestamp)>) -> Vec<(u64, i64)> {
+    if progress.len() > MAX_COLLECTORS {
+        progress.sort_unstable_by_key(|(hash, at)| (*at, *hash));
+        progress.drain(MAX_COLLECTORS - 1..progress.len() - 1);
+    }
+    progress.into_iter().map(|(hash, at)| (hash, at.as_millis())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +109,22 @@ mod tests {
         assert_eq!(Checkpoint::from_metadata(&checkpoint.to_metadata()).expect("own text"), checkpoint);
         assert!(Checkpoint::from_metadata("").is_err());
         assert!(Checkpoint::from_metadata(r#"{"v":2,"p":0,"u":0,"f":null,"c":[]}"#).is_err());
+    }
+    #[test]
+    fn fits_into_metadata_however_many_collectors_there_are() {
+        let collector = |i: i64| (u64::MAX - i as u64, Timestamp::from_millis(1_795_255_200_000 + i));
+        let watermark = Watermark::restore(Some(Timestamp::from_secs(70)), (0..1_000).map(collector));
+        let cut = Some(Timestamp::from_millis(1_795_255_200_000));
+        let checkpoint = Checkpoint {
+            watermark,
+            position: u64::MAX,
+            published_until: Timestamp::MIN,
+            epoch: u64::MAX,
+            cut,
+        };
+        let text = checkpoint.to_metadata();
+        assert!(text.len() <= 4_096, "{}", text.len());
+        let told = Checkpoint::from_metadata(&text).expect("own text").watermark.progress();
+        assert!(told.contains(&collector(0)) && told.contains(&collector(999)), "the slowest and the newest");
     }
 }
