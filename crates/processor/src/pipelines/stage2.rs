@@ -208,6 +208,11 @@ impl PartitionState {
         self.newest = self.newest.max(minute.window.end());
         self.heard.insert(Arc::clone(&minute.stream), self.newest);
         if minute.window.start < self.resumed.needed_from(&minute.stream) {
+            // The windows pipeline has begun anew, and gives a minute again that is over: what comes after it is
+            // numbered as in here.
+            if let Some(merged) = self.merged.get_mut(&minute.stream) {
+                merged.define(minute.is_key, self.streams.series(&minute.stream));
+            }
             return;
         }
         let (partition, epoch) = (self.partition, self.epoch);

@@ -87,7 +87,7 @@ impl Merged {
     }
 
     /// Gives the series that the stream has numbered anew, or added, their places.
-    fn define(&mut self, is_key: bool, all: &[Series]) {
+    pub(super) fn define(&mut self, is_key: bool, all: &[Series]) {
         let n_known = if is_key { 0 } else { self.places.len().min(all.len()) };
         let before = std::mem::take(&mut self.places);
         let mut places = Vec::with_capacity(all.len());
