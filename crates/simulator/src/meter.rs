@@ -65,6 +65,11 @@ impl Meter {
         self.regime = regime;
     }
 
+    /// Lets what was used until `at` count for nothing.
+    pub fn forget(&mut self, curve: &Curve, at: Moment) {
+        self.total = self.total - self.read(curve, at);
+    }
+
     pub fn read(&self, curve: &Curve, at: Moment) -> Reading {
         let at = self.not_before(at);
         let seconds = at.seconds - self.since.seconds;
@@ -113,6 +118,20 @@ impl std::ops::Add for Reading {
             periods: self.periods + other.periods,
             throttled_periods: self.throttled_periods + other.throttled_periods,
             throttled_seconds: self.throttled_seconds + other.throttled_seconds,
+        }
+    }
+}
+
+impl std::ops::Sub for Reading {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            cpu_seconds: self.cpu_seconds - other.cpu_seconds,
+            work: self.work - other.work,
+            periods: self.periods - other.periods,
+            throttled_periods: self.throttled_periods - other.throttled_periods,
+            throttled_seconds: self.throttled_seconds - other.throttled_seconds,
         }
     }
 }

@@ -79,6 +79,8 @@ pub struct World {
     events: events::EventBook,
     faults: faults::FaultBook,
     next_pod: u32,
+    /// What was used before counts for nothing.
+    counted_from: Timestamp,
 }
 
 impl World {

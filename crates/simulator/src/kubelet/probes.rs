@@ -35,7 +35,7 @@ pub fn probes(node: &NodeUse) -> String {
 fn each_prober(node: &NodeUse, mut write: impl FnMut([&str; 5], f64)) {
     for pod in &node.pods {
         for container in &pod.containers {
-            let seconds = node.now.millis_since(container.started) as f64 / 1_000.0;
+            let seconds = node.now.millis_since(container.started.max(node.counted_from)) as f64 / 1_000.0;
             for (kind, period) in KINDS {
                 let labels = [
                     label("container", container.name),

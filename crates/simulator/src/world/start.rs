@@ -61,6 +61,7 @@ impl World {
             events: events::EventBook::default(),
             faults: faults::FaultBook::default(),
             next_pod: 0,
+            counted_from: begin,
         };
         world.found_nodes(&plan, founding);
         world.found_namespaces(&plan);
@@ -71,6 +72,7 @@ impl World {
         world.publish_everything();
         world.plan_habits();
         world.advance_to(founding.start);
+        world.begin_counting();
         // Nobody has seen anything of it that could be asked about.
         world.compact();
         world

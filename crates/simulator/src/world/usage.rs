@@ -77,6 +77,7 @@ pub struct NodeUse {
     pub name: Arc<str>,
     pub identities: [Uid; 3],
     pub now: Timestamp,
+    pub counted_from: Timestamp,
     pub at: Timestamp,
     pub booted: Timestamp,
     pub cpu: i64,
@@ -177,7 +178,7 @@ impl World {
         let guaranteed_cpu_seconds = guaranteed.map(|pod| self.tally(pod, at).reading.cpu_seconds).sum();
         let booted = node.created.saturating_sub_millis(40_000);
         let system = Reading {
-            cpu_seconds: at.millis_since(booted) as f64 / 1_000.0 * SYSTEM_CORES,
+            cpu_seconds: at.millis_since(booted.max(self.counted_from)) as f64 / 1_000.0 * SYSTEM_CORES,
             ..Reading::default()
         };
         let jitter = Jitter::new(key).value(self.moment(at)) * 4e7;
@@ -186,6 +187,7 @@ impl World {
             name: Arc::clone(&node.name),
             identities: node.identities,
             now: self.now,
+            counted_from: self.counted_from,
             at,
             booted,
             cpu: node.cpu,
@@ -224,7 +226,7 @@ impl World {
             tally.cores += meter.cores(&workload.curve, moment);
             tally.memory = tally.memory.plus(&self.memory_of(pod, place, at));
         }
-        let since = pod.sandbox.map_or(at, |sandbox| sandbox.since);
+        let since = pod.sandbox.map_or(at, |sandbox| sandbox.since.max(self.counted_from));
         let idle = at.millis_since(since).max(0) as f64 / 1_000.0 * IDLE_BYTES;
         let work = tally.reading.work * workload.app.requests;
         tally.received = (work * RECEIVED_BYTES + idle).floor();
@@ -363,6 +365,26 @@ impl World {
     fn time_of(&self, moment: Moment) -> Timestamp {
         let offset = self.moment(self.now).seconds - moment.seconds;
         self.now.saturating_sub_millis((offset * 1_000.0).round() as i64)
+    }
+
+    /// Counters begin where the oldest sample that can be asked for lies, whatever the age of what they count:
+    /// a cluster founded again from the same seed takes up the series of the one before, and a counter that
+    /// fell only a little would be read as a restart from nothing, with all its value used in that moment.
+    pub(super) fn begin_counting(&mut self) {
+        self.counted_from = self.now.saturating_sub_millis(PERIOD + SPREAD);
+        let from = self.moment(self.counted_from);
+        for pod in self.pods.values_mut() {
+            let curve = &self.workloads[pod.workload.0 as usize].curve;
+            pod.retired = Reading::default();
+            for container in &mut pod.containers {
+                if let Some(meter) = &mut container.meter {
+                    meter.forget(curve, from);
+                }
+            }
+        }
+        for node in &mut self.nodes {
+            node.retired = Retired { at: node.retired.at, ..Retired::default() };
+        }
     }
 
     /// Gives the container that is starting its meter.

@@ -68,6 +68,23 @@ fn a_restart_begins_new_series_for_the_container_but_not_for_the_pod() {
     assert_eq!(before.sandbox, after.sandbox);
 }
 
+/// A counter that falls is read as begun anew: all of its value as used just then.
+#[test]
+fn a_cluster_founded_again_seems_to_use_no_more_than_it_does() {
+    let mut before = Cluster::new();
+    before.advance(100.0);
+    let (before, after) = (counters(&before), counters(&Cluster::new()));
+    let is_cpu = |series: &str| series.contains("_cpu_usage_seconds_total");
+    let in_both = after.iter().filter(|(series, _)| is_cpu(series) && before.contains_key(*series));
+    let mut n_series = 0;
+    for (series, (value, _)) in in_both {
+        assert!(*value == 0.0 || *value < before[series].0, "{series} does not begin anew");
+        assert!(*value < 16.0 * 4.0, "{series}: {value} seconds of four cores at once");
+        n_series += 1;
+    }
+    assert!(n_series > 100, "{n_series}");
+}
+
 #[test]
 fn usage_is_near_what_the_catalogue_says() {
     let cluster = Cluster::new();
