@@ -111,7 +111,9 @@ impl Objects {
         let mut inner = self.inner.write();
         let version = *self.version.borrow() + 1;
         let before = inner.entries.get(&state.key).cloned();
-        if before.as_ref().is_some_and(|before| before.state.observed > state.observed) {
+        if before.as_ref().is_some_and(|before| before.state.observed > state.observed)
+            || inner.rival(&state).is_some_and(|rival| age(&rival.state) > age(&state))
+        {
             return;
         }
         if is_news {
@@ -120,7 +122,7 @@ impl Objects {
         }
         let short_since = short_since(before.as_deref(), &state);
         let state = ObjectState { manifest: String::new(), ..state };
-        inner.insert(Entry { state, manifest, version, short_since }, before);
+        let version = inner.insert(Entry { state, manifest, version, short_since }, before);
         self.version.send_replace(version);
     }
 
@@ -253,27 +255,42 @@ impl Objects {
 }
 
 impl Inner {
-    fn insert(&mut self, entry: Entry, before: Option<Arc<Entry>>) {
+    /// The object of another uid that stands in the place of this one.
+    fn rival(&self, state: &ObjectState) -> Option<&Arc<Entry>> {
+        let key = self.by_place.get(&place_of(state)).filter(|key| **key != state.key)?;
+        self.entries.get(key)
+    }
+
+    /// Returns the version that it brings about: a name that is given up is a change before this one.
+    fn insert(&mut self, mut entry: Entry, before: Option<Arc<Entry>>) -> u64 {
         let key = entry.state.key.clone();
         if let Some(before) = before {
-            self.by_version.remove(&before.version);
+            if place_of(&before.state) == place_of(&entry.state) {
+                self.by_version.remove(&before.version);
+            } else {
+                self.take(&key, entry.version);
+                entry.version += 1;
+            }
+        }
+        // A newer object of the same name (a StatefulSet's pod) takes the place of the older one, whose
+        // farewell may never come; readers know objects by their place and have nothing to take out.
+        if let Some(rival) = self.rival(&entry.state).cloned() {
+            self.by_version.remove(&rival.version);
+            self.entries.remove(&rival.state.key);
         }
         let seen = self.last_seen.entry(Arc::clone(&key.cluster)).or_insert(Timestamp::MIN);
         *seen = entry.state.observed.max(*seen);
-        self.by_version.insert(entry.version, key.clone());
-        // A newer object of the same name (a StatefulSet's pod) takes the place of the older one.
+        let version = entry.version;
+        self.by_version.insert(version, key.clone());
         self.by_place.insert(place_of(&entry.state), key.clone());
         self.entries.insert(key, Arc::new(entry));
+        version
     }
 
     fn take(&mut self, key: &ObjectKey, version: u64) -> Option<Arc<Entry>> {
         let entry = self.entries.remove(key)?;
         self.by_version.remove(&entry.version);
         let place = place_of(&entry.state);
-        if self.by_place.get(&place) != Some(key) {
-            // Its name is another object's by now, which readers must not lose.
-            return Some(entry);
-        }
         self.by_place.remove(&place);
         self.removed.push_back(Removed {
             key: key.clone(),
@@ -306,6 +323,11 @@ fn short_since(before: Option<&Entry>, state: &ObjectState) -> Option<Timestamp>
     let ObjectDetail::Workload(workload) = &state.detail else { return None };
     let is_short = workload.ready < workload.desired;
     is_short.then(|| before.and_then(|before| before.short_since).unwrap_or(state.observed))
+}
+
+/// Of two objects of one name the later born is the present one.
+fn age(state: &ObjectState) -> (Option<Timestamp>, Timestamp) {
+    (state.created, state.observed)
 }
 
 fn place_of(state: &ObjectState) -> Place {

@@ -76,6 +76,33 @@ fn a_reborn_object_outlives_the_late_farewell_of_the_one_before() {
 }
 
 #[test]
+fn an_object_that_changes_its_name_leaves_the_old_one() {
+    let objects = Objects::default();
+    objects.apply(state("Pod", "a", "1", 1), false);
+    let seen = objects.version();
+    objects.apply(state("Pod", "b", "1", 2), false);
+    assert_eq!(names(&objects.of_kind("Pod")), ["b"]);
+    assert_eq!(objects.count(), 1);
+    let since = objects.since(seen, 100);
+    assert_eq!(told(&since), ["-a", "+b"]);
+    let bite = objects.since(seen, 1);
+    assert_eq!(told(&objects.since(bite.version, 1)), ["+b"], "also in small bites");
+    assert_eq!(since.version, objects.version());
+}
+
+#[test]
+fn a_place_holds_the_object_that_was_born_last() {
+    let objects = Objects::default();
+    objects.apply(state("Pod", "db-0", "old", 1), false);
+    let reborn = ObjectState { created: Some(Timestamp::from_secs(5)), ..state("Pod", "db-0", "new", 6) };
+    objects.apply(reborn, false);
+    assert_eq!((objects.count(), names(&objects.of_kind("Pod"))), (1, vec!["db-0"]));
+    objects.apply(state("Pod", "db-0", "old", 7), false);
+    assert_eq!(&objects.find("Pod", "shop", "db-0")[0].state.key.uid, "new", "late news of the old one");
+    assert_eq!(told(&objects.since(0, 100)), ["+db-0"]);
+}
+
+#[test]
 fn readers_get_what_changed_since_they_looked() {
     let objects = Objects::default();
     objects.apply(state("Pod", "a", "1", 1), false);
@@ -145,15 +172,14 @@ fn forgotten_removals_are_a_gap() {
 proptest! {
     #[test]
     fn a_reader_in_small_bites_arrives_at_the_same_objects(
-        steps in prop::collection::vec((0u8..6, any::<bool>()), 1..60),
+        steps in prop::collection::vec((0u8..6, 0u8..6, any::<bool>()), 1..60),
         bite in 1usize..5,
     ) {
         let objects = Objects::default();
         let mut seen = std::collections::BTreeSet::new();
         let mut version = 0;
-        for (i, (name, is_removal)) in steps.iter().enumerate() {
-            let name = name.to_string();
-            let state = state("Pod", &name, &name, i as i64);
+        for (i, (name, uid, is_removal)) in steps.iter().enumerate() {
+            let state = state("Pod", &name.to_string(), &uid.to_string(), i as i64);
             if *is_removal { objects.remove(&state.key, state.observed, true) } else { objects.apply(state, true) }
         }
         while version < objects.version() {
@@ -170,5 +196,6 @@ proptest! {
         let there: std::collections::BTreeSet<_> =
             objects.of_kind("Pod").iter().map(|entry| entry.state.name.clone()).collect();
         prop_assert_eq!(seen, there);
+        prop_assert_eq!(objects.count(), objects.of_kind("Pod").len());
     }
 }
