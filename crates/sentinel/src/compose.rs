@@ -77,7 +77,7 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     let mut config = config.clone();
     let simulator = match input {
         Input::Simulated => {
-            Some(Simulator::build(&config.simulator).await.context("build the simulated cluster")?)
+            Some(Simulator::build(&config.simulator, Some(folder.path())).await.context("build the simulated cluster")?)
         }
         Input::Real | Input::Replayed(_) => None,
     };

@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     sentinel_runtime::telemetry::init(&sentinel_runtime::telemetry::LogConfig::default())?;
     let lines: Vec<String> = std::env::args().skip(1).collect();
     let config: Config = toml::from_str(&lines.join("\n"))?;
-    let simulator = Simulator::build(&config).await?;
+    let simulator = Simulator::build(&config, None).await?;
     println!("{}", simulator.api_url());
     let (trigger, shutdown) = Shutdown::new();
     let _stop = sentinel_runtime::spawn("ctrl-c", async move {

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let nodes = numbers.next().transpose()?.unwrap_or(4);
     let before = resident();
     let begun = Instant::now();
-    let simulator = Simulator::build(&Config { pods, nodes, ..Config::default() }).await?;
+    let simulator = Simulator::build(&Config { pods, nodes, ..Config::default() }, None).await?;
     let address = simulator.address();
     let (trigger, shutdown) = Shutdown::new();
     let serving = sentinel_runtime::spawn("simulator", simulator.run(shutdown));

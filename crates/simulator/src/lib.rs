@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod dice;
 mod exposition;
+mod founding;
 mod http;
 mod json;
 mod kubelet;

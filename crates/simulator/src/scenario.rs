@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sentinel_runtime::config::duration;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::world::FaultKind;
 
 /// What is played: single faults, then a rotation without end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scenario {
     #[serde(rename = "fault")]
@@ -18,7 +18,7 @@ pub struct Scenario {
 }
 
 /// One fault.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Planned {
     pub kind: FaultKind,
@@ -33,7 +33,7 @@ pub struct Planned {
 }
 
 /// Faults of all kinds in changing order, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
     /// After the start.

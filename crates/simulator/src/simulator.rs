@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture as _;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sentinel_model::Timestamp;
@@ -10,10 +11,10 @@ use tokio::net::TcpListener;
 
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::founding::{self, Founded};
 use crate::http;
 use crate::scenario::{Scenario, ScenarioError};
 use crate::shared::Shared;
-use crate::world::{Founding, World};
 
 /// A cluster that is founded and bound, but does not answer yet.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum BuildError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    #[error("write {path}")]
+    Keep { path: PathBuf, source: std::io::Error },
     #[error("listen on {address}")]
     Listen { address: SocketAddr, source: std::io::Error },
 }
@@ -43,33 +46,34 @@ const MIN_WAIT: Duration = Duration::from_millis(20);
 const DRAIN: Duration = Duration::from_secs(3);
 
 impl Simulator {
-    /// Founds the cluster and binds the socket.
+    /// Founds the cluster and binds the socket. With a folder to keep its founding in, the next process that is
+    /// asked for such a cluster within a day takes this one up where it is by then.
     ///
     /// # Errors
-    /// A configuration out of range, or an address that cannot be bound.
-    pub async fn build(config: &Config) -> Result<Self, BuildError> {
-        config.check()?;
+    /// A configuration out of range, a folder that cannot be written, or an address that cannot be bound.
+    pub async fn build(config: &Config, folder: Option<&Path>) -> Result<Self, BuildError> {
         let clock = Clock::running(config.start_ms.map(Timestamp::from_millis));
-        Self::build_with(config, clock).await
+        Self::build_with(config, clock, folder).await
     }
 
     /// The same with a clock of the caller's, such as a stepped one.
     ///
     /// # Errors
     /// Those of [`Self::build`].
-    pub async fn build_with(config: &Config, clock: Clock) -> Result<Self, BuildError> {
+    pub async fn build_with(
+        config: &Config,
+        clock: Clock,
+        folder: Option<&Path>,
+    ) -> Result<Self, BuildError> {
         config.check()?;
         let scenario = Scenario::load(config.scenario.as_deref())?;
-        let founding = Founding {
-            seed: config.seed,
-            pods: config.pods,
-            nodes: config.nodes,
-            log_rate: config.log_rate,
-            start: clock.now(),
-        };
-        let mut world = sentinel_runtime::spawn_blocking("found", move || World::found(&founding)).await;
-        world.set_pace(config.speed);
-        world.play(&scenario)?;
+        let now = clock.now();
+        let mut founded = Founded::new(config, scenario, now);
+        if let Some(folder) = folder {
+            let keep = |source| BuildError::Keep { path: founding::file_in(folder), source };
+            founded = founded.or_earlier(&founding::file_in(folder)).map_err(keep)?;
+        }
+        let world = sentinel_runtime::spawn_blocking("found", move || founded.world(now)).await?;
         let listen = |source| BuildError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;

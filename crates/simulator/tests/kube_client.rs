@@ -30,7 +30,7 @@ async fn serve(scenario: &str) -> Served {
     std::fs::write(&path, scenario).expect("written");
     let config = Config { scenario: Some(path), ..Config::default() };
     let clock = Clock::stepped(START);
-    let simulator = Simulator::build_with(&config, clock.clone()).await.expect("a cluster");
+    let simulator = Simulator::build_with(&config, clock.clone(), None).await.expect("a cluster");
     let url = simulator.api_url().parse().expect("a URL");
     assert!(simulator.kubelet_url("node-1").ends_with("/kubelet/node-1"));
     let (trigger, shutdown) = Shutdown::new();
@@ -214,6 +214,6 @@ async fn a_scenario_with_an_unknown_target_is_refused_at_the_start() {
     let path = folder.path().join("scenario.toml");
     std::fs::write(&path, CRASH.replace("shop/cart", "shop/kart")).expect("written");
     let config = Config { scenario: Some(path), ..Config::default() };
-    let error = Simulator::build(&config).await.expect_err("no such target");
+    let error = Simulator::build(&config, None).await.expect_err("no such target");
     assert!(error.to_string().contains("shop/kart"), "{error}");
 }
