@@ -33,6 +33,8 @@ pub struct Stage {
     pub title: String,
     pub status: StageStatus,
     pub reason: String,
+    /// What is worth knowing though nothing is wrong with the stage, such as what a source sends amiss.
+    pub note: String,
     /// Samples, messages, windows, documents or requests a second, over the last minute.
     pub rate_per_s: Option<f64>,
     /// What `rate_per_s` counts.
@@ -42,8 +44,11 @@ pub struct Stage {
     pub lag_records: Option<u64>,
     /// How far event time trails the clock.
     pub lag_seconds: Option<f64>,
-    /// Refused or thrown away on purpose, since the start: samples that do not fit, messages that retention
-    /// removed before they were read, windows beyond a limit.
+    /// What sources sent amiss and nobody could use, since the start: the same series twice in one scrape,
+    /// times in the future. The pipeline lost nothing by it.
+    pub refused_total: Option<u64>,
+    /// Thrown away on purpose, since the start: samples beyond a limit, messages that retention removed
+    /// before they were read, windows beyond a limit.
     pub dropped_total: Option<u64>,
     /// Missing though nobody meant it, since the start: messages that did not reach the bus, damaged ones,
     /// frames missing by sequence number, damaged chunks.

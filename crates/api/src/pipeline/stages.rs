@@ -9,6 +9,9 @@ use crate::dto::pipeline::{Stage, StageId, StageStatus, TopicRow};
 use crate::live::Live;
 use crate::pipeline::Newest;
 
+mod drops;
+mod targets;
+
 /// What the stages are derived from.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -77,11 +80,13 @@ fn empty(id: StageId, title: &str, rate_of: &str) -> Stage {
         title: title.to_owned(),
         status: StageStatus::Ok,
         reason: String::new(),
+        note: String::new(),
         rate_per_s: None,
         rate_of: rate_of.to_owned(),
         bytes_per_s: None,
         lag_records: None,
         lag_seconds: None,
+        refused_total: None,
         dropped_total: None,
         loss_total: None,
         duplicates_total: None,
@@ -105,7 +110,12 @@ fn collector(facts: Facts<'_>) -> Stage {
     stage.rate_per_s = facts.rate("sentinel_collector_samples_total");
     stage.bytes_per_s = facts.rate("sentinel_collector_frame_bytes_total");
     let role = "sentinel_collector_samples_total";
-    stage.dropped_total = facts.total_of_role(&["sentinel_collector_dropped_samples_total"], role);
+    let dropped = drops::read(facts.live);
+    if facts.sum(role).is_some() || !dropped.is_empty() {
+        stage.refused_total = Some(drops::total(&dropped, true));
+        stage.dropped_total = Some(drops::total(&dropped, false));
+    }
+    stage.note = [drops::note(&dropped), targets::note(facts.live)].into_iter().flatten().collect::<Vec<_>>().join("; ");
     stage.loss_total = facts.total_of_role(&["sentinel_collector_dropped_entries_total"], role);
     stage.newest_age_s = facts.age_s(facts.live.newest());
     let failed = LabelMatcher::equal("outcome", "failed");
@@ -286,10 +296,10 @@ fn component(id: StageId, report: &HealthReport) -> Option<(StageStatus, String)
 fn trouble(stage: &Stage, facts: Facts<'_>) -> Option<String> {
     match stage.id {
         StageId::Collector => {
-            let is_moving = |metric: &str| facts.rate(metric).is_some_and(|rate| rate > 0.0);
             let spool = stage.details.get("spool_bytes").copied().unwrap_or_default();
-            if is_moving("sentinel_collector_dropped_samples_total") {
-                return Some("samples are being dropped: the bus does not take them fast enough".to_owned());
+            let wrong = drops::trouble(&drops::read(facts.live)).or_else(|| targets::trouble(facts.live));
+            if wrong.is_some() {
+                return wrong;
             }
             if spool > 0.0 {
                 return Some(format!("the bus is behind: {spool:.0} bytes wait on disk"));

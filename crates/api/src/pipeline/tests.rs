@@ -1,7 +1,7 @@
 //! Tests of the pipeline's state.
 
 use sentinel_model::{
-    Aggregate, Labels, MetricKind, Resolution, Rollup, RollupBatch, Series, SeriesRef, Window,
+    Aggregate, Labels, MetricKind, Resolution, Rollup, RollupBatch, Selector, Series, SeriesRef, Window,
 };
 use sentinel_runtime::Health;
 
@@ -12,9 +12,11 @@ use crate::live::Live;
 /// An overlay with two windows of each metric.
 fn live(metrics: &[(&str, f64, f64)]) -> Live {
     let live = Live::new(100);
-    let series = |name: &str| Series {
-        labels: Labels::from_pairs([("__name__", name)]).expect("unique names"),
-        kind: MetricKind::Unknown,
+    // As selectors are written, with equality only.
+    let series = |text: &str| {
+        let selector = Selector::parse(text).expect("a selector");
+        let pairs = selector.matchers().iter().map(|matcher| (matcher.name(), matcher.value()));
+        Series { labels: Labels::from_pairs(pairs).expect("unique names"), kind: MetricKind::Unknown }
     };
     for (w, start_s) in [0, 10].into_iter().enumerate() {
         let start = Timestamp::from_secs(start_s);
@@ -108,9 +110,49 @@ fn drops_and_late_windows_degrade_a_stage() {
     ]);
     let collector = stage_of(&live, &Health::default(), StageId::Collector);
     assert_eq!(collector.status, StageStatus::Degraded);
-    assert!(collector.reason.contains("dropped"));
+    assert_eq!(collector.reason, "samples are being dropped: no reason is known");
     let processor = stage_of(&live, &Health::default(), StageId::Processor);
     assert_eq!(processor.reason, "windows close 500 s behind the clock");
+}
+
+#[test]
+fn what_sources_send_amiss_is_noted_and_is_no_loss() {
+    let live = live(&[
+        ("sentinel_collector_samples_total", 0.0, 1_000.0),
+        ("sentinel_collector_dropped_samples_total{reason=\"duplicate_in_scrape\"}", 0.0, 1_296.0),
+        ("sentinel_collector_dropped_samples_total{reason=\"series_limit\"}", 5.0, 5.0),
+    ]);
+    let stage = stage_of(&live, &Health::default(), StageId::Collector);
+    assert_eq!((stage.status, stage.reason.as_str()), (StageStatus::Ok, ""));
+    assert_eq!(stage.note, "a source has the same series twice in one scrape");
+    assert_eq!((stage.refused_total, stage.dropped_total), (Some(1_296), Some(5)));
+}
+
+#[test]
+fn the_cause_of_drops_is_named_by_the_one_that_drops_most() {
+    let live = live(&[
+        ("sentinel_collector_dropped_samples_total{reason=\"spool_full\"}", 0.0, 10.0),
+        ("sentinel_collector_dropped_samples_total{reason=\"series_limit\"}", 0.0, 90.0),
+    ]);
+    let stage = stage_of(&live, &Health::default(), StageId::Collector);
+    assert_eq!(stage.reason, "samples are being dropped: a target has more series than it may have");
+}
+
+#[test]
+fn a_collector_without_any_target_that_answers_is_degraded() {
+    let collector = |up: &[f64]| {
+        let names: Vec<String> =
+            (0..up.len()).map(|i| format!("up{{instance=\"10.0.0.{i}:9100\",job=\"node\"}}")).collect();
+        let rows: Vec<_> = names.iter().zip(up).map(|(name, up)| (name.as_str(), 1.0, *up)).collect();
+        stage_of(&live(&rows), &Health::default(), StageId::Collector)
+    };
+    let all = collector(&[0.0, 0.0]);
+    assert_eq!(all.status, StageStatus::Degraded);
+    assert_eq!(all.reason, "all 2 targets are down: 10.0.0.0:9100 node, 10.0.0.1:9100 node");
+    assert_eq!(collector(&[0.0]).reason, "the only target is down: 10.0.0.0:9100 node");
+    let one = collector(&[1.0, 0.0]);
+    assert_eq!((one.status, one.note.as_str()), (StageStatus::Ok, "1 of 2 targets down: 10.0.0.1:9100 node"));
+    assert_eq!(collector(&[1.0]).note, "");
 }
 
 #[test]
