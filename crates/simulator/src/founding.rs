@@ -79,9 +79,11 @@ impl Founded {
         });
         world.set_pace(self.speed);
         world.play(&self.scenario)?;
-        world.advance_to(now);
-        // Nobody has seen anything of it that could be asked about.
-        world.compact();
+        while world.now() < now {
+            world.advance_to(now.min(world.now().saturating_add_millis(HOUR)));
+            // Nobody has seen anything of it that could be asked about.
+            world.compact();
+        }
         Ok(world)
     }
 }
