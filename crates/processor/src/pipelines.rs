@@ -2,6 +2,7 @@
 
 pub(crate) mod documents;
 mod epoch;
+mod lost_header;
 pub(crate) mod metric_store;
 mod outbox;
 mod rollup_streams;

@@ -20,6 +20,7 @@ mod series;
 
 pub(crate) use checkpoint::Checkpoint;
 use cut::Cut;
+pub(crate) use cut::Lost;
 use series::{Insert, SeriesTable};
 
 /// What the windows need to know of the configuration, in milliseconds.
@@ -71,6 +72,8 @@ pub(crate) struct Closed {
     pub(crate) window: Window,
     /// By place of the series in the table, ascending.
     pub(crate) rollups: Vec<Rollup>,
+    /// By place too; of windows of 1 min only, which wider ones are made of.
+    pub(crate) lost: Lost,
 }
 
 /// What became of the samples of one message, and which windows it closed.
@@ -212,6 +215,7 @@ impl Windows {
         let of = |(start, rollups)| Closed {
             window: Window { resolution: Resolution::TenSeconds, start },
             rollups,
+            lost: Lost::Nothing,
         };
         windows.into_iter().map(of).collect()
     }
@@ -334,11 +338,11 @@ impl Windows {
                 continue;
             }
             let mut windows: BTreeMap<Timestamp, Vec<Rollup>> = BTreeMap::new();
-            let mut cut: BTreeMap<Timestamp, usize> = BTreeMap::new();
+            let mut cut: BTreeMap<Timestamp, Vec<u32>> = BTreeMap::new();
             for slot in 0..self.table.all().len() as u32 {
                 self.table.each_window(slot, from..until, resolution, |start, aggregate| {
                     if self.is_cut(slot, start) {
-                        *cut.entry(start).or_default() += 1;
+                        cut.entry(start).or_default().push(slot);
                         return;
                     }
                     windows.entry(start).or_default().push(Rollup { series: SeriesRef(slot), aggregate });
@@ -347,13 +351,25 @@ impl Windows {
             if resolution == Resolution::OneMinute {
                 // Stage two closes its windows by these, so each minute is told of even without samples.
                 windows.entry(until.saturating_sub_millis(width)).or_default();
+                for start in cut.keys() {
+                    windows.entry(*start).or_default();
+                }
             }
             let is_new = |window: Window| window.end() > self.published_until;
-            let window = |start| Window { resolution, start };
-            let closed =
-                windows.into_iter().map(|(start, rollups)| Closed { window: window(start), rollups });
-            outcome.closed.extend(closed.filter(|closed| is_new(closed.window)));
-            let cut = cut.into_iter().map(|(start, n_series)| (window(start), n_series));
+            // Every minute before `from` was told of when the frontier came there.
+            let mut since = from;
+            for (start, rollups) in windows {
+                let window = Window { resolution, start };
+                let lost = match resolution {
+                    Resolution::OneMinute => self.lost(since, cut.get(&start)),
+                    _ => Lost::Nothing,
+                };
+                since = window.end();
+                if is_new(window) {
+                    outcome.closed.push(Closed { window, rollups, lost });
+                }
+            }
+            let cut = cut.into_iter().map(|(start, slots)| (Window { resolution, start }, slots.len()));
             outcome.cut.extend(cut.filter(|(window, _)| is_new(*window)));
         }
         let open_from = |frontier: Timestamp| frontier.floor(Resolution::OneMinute.as_millis());
@@ -365,6 +381,23 @@ impl Windows {
         if self.cut.as_mut().is_some_and(|cut| cut.is_over(keep_from, idle_ms, self.limits.look_back_ms)) {
             self.cut = None;
         }
+    }
+
+    /// What a minute must tell of that lacks the windows of `cut`, when the one before it ended at `since`. The
+    /// minutes between have no samples left, and their series may have been silent in this one.
+    fn lost(&self, since: Timestamp, cut: Option<&Vec<u32>>) -> Lost {
+        let Some(gap) = &self.cut else { return Lost::Nothing };
+        if gap.lost_until(self.limits.watermark.idle_ms).is_some_and(|until| until >= since) {
+            return Lost::Everything;
+        }
+        let mut slots: Vec<u32> = gap.since(since).chain(cut.into_iter().flatten().copied()).collect();
+        if slots.is_empty() {
+            return Lost::Nothing;
+        }
+        slots.retain(|slot| *slot < series::OVER_LIMIT);
+        slots.sort_unstable();
+        slots.dedup();
+        Lost::Series(slots.into_iter().map(SeriesRef).collect())
     }
 
     /// Whether a window of a series has lost samples, or what a counter in it grows from.

@@ -10,9 +10,10 @@ use sentinel_bus::{Outgoing, Record, Route};
 use sentinel_model::{Labels, Resolution, Rollup, Series, SeriesRef, Timestamp, Topic, Window};
 use sentinel_proto::{EncodedFrame, EncoderConfig, RollupEncoder};
 
+use super::lost_header;
 use crate::room;
 use crate::rules::Routes;
-use crate::windows::Closed;
+use crate::windows::{Closed, Lost};
 
 /// Header that tells a window's width without decoding the message.
 pub(crate) const RESOLUTION_HEADER: &str = "resolution";
@@ -73,11 +74,16 @@ impl Outbox {
         all: &[Series],
         routes: impl Fn(SeriesRef) -> Routes,
     ) -> Vec<Outgoing> {
-        let Closed { window, mut rollups } = closed;
-        rollups.retain(|rollup| routes(rollup.series).carries(window.resolution));
+        let Closed { window, mut rollups, mut lost } = closed;
+        let is_carried = |series| routes(series).carries(window.resolution);
+        rollups.retain(|rollup| is_carried(rollup.series));
+        if let Lost::Series(series) = &mut lost {
+            series.retain(|series| is_carried(*series));
+        }
         let parts = self.spread(rollups, all);
-        let outlets = self.outlets.iter_mut().zip(parts);
-        outlets.filter_map(|(outlet, rollups)| outlet.close(window, &rollups)).collect()
+        let lost = self.spread_lost(lost, all);
+        let outlets = self.outlets.iter_mut().zip(parts).zip(lost);
+        outlets.filter_map(|((outlet, rollups), lost)| outlet.close(window, &rollups, &lost)).collect()
     }
 
     /// Messages for a window that is still open, for the partitions that it touches.
@@ -95,6 +101,18 @@ impl Outbox {
             parts[outlet].push(Rollup { series, aggregate: rollup.aggregate });
         }
         parts
+    }
+
+    /// What is lost by outlet, renumbered: series without a sample since the start are numbered for it.
+    fn spread_lost(&mut self, lost: Lost, all: &[Series]) -> Vec<Lost> {
+        let Lost::Series(series) = lost else { return vec![lost; self.outlets.len()] };
+        let mut parts: Vec<Vec<SeriesRef>> = self.outlets.iter().map(|_| Vec::new()).collect();
+        for slot in series {
+            let (outlet, series) = self.place(slot, all);
+            parts[outlet].push(series);
+        }
+        parts.iter_mut().for_each(|series| series.sort_unstable());
+        parts.into_iter().map(Lost::Series).collect()
     }
 
     /// The input's table was renumbered: everything is defined anew.
@@ -127,10 +145,12 @@ impl Outbox {
 }
 
 impl Outlet {
-    fn close(&mut self, window: Window, rollups: &[Rollup]) -> Option<Outgoing> {
+    fn close(&mut self, window: Window, rollups: &[Rollup], lost: &Lost) -> Option<Outgoing> {
         let (_, encoder) = self.finals.iter_mut().find(|(resolution, _)| *resolution == window.resolution)?;
         let frame = encoder.encode(window, true, &self.series, rollups);
-        Some(final_message(self.partition, window, frame))
+        let mut message = final_message(self.partition, window, frame);
+        message.record.headers.extend(lost_header::header(lost));
+        Some(message)
     }
 
     fn show(&mut self, window: Window, rollups: &[Rollup]) -> Outgoing {
@@ -220,7 +240,7 @@ mod tests {
         let window = Window { resolution: Resolution::TenSeconds, start: Timestamp::from_secs(10) };
         let rollups =
             vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
-        let result = || Closed { window, rollups: rollups.clone() };
+        let result = || Closed { window, rollups: rollups.clone(), lost: Lost::Nothing };
         assert_eq!(outbox.close(result(), &all, |_| Routes::ALL).len(), 4);
         assert_eq!(outbox.show(result(), &all).len(), 1);
     }
@@ -233,7 +253,7 @@ mod tests {
             let window = Window { resolution: Resolution::TenSeconds, start: Timestamp::from_secs(secs) };
             let rollups =
                 vec![Rollup { series: SeriesRef(0), aggregate: sentinel_model::Aggregate::Single(1.0) }];
-            let shown = outbox.show(Closed { window, rollups }, &all).remove(0);
+            let shown = outbox.show(Closed { window, rollups, lost: Lost::Nothing }, &all).remove(0);
             shown.record.headers.iter().any(|(name, _)| name == KEY_HEADER)
         };
         let keys: Vec<i64> = (0..30).map(|i| i * 10).filter(|secs| is_key(*secs) | is_key(*secs)).collect();

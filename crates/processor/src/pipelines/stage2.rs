@@ -3,7 +3,8 @@
 //!
 //! A restart reads again from the start of the oldest open hour. Windows that were published are not published
 //! again; and where the bus has lost minutes of a window that may have been published, neither is what is left
-//! of it, so that a part never takes the place of the whole.
+//! of it, so that a part never takes the place of the whole. Neither are windows with a minute that tells, in a
+//! header, that the bus has lost samples of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +15,9 @@ use sentinel_model::{LabelPool, Resolution, Timestamp, Topic};
 use sentinel_runtime::Shutdown;
 use tracing::warn;
 
-use super::epoch;
 use super::outbox::RESOLUTION_HEADER;
 use super::rollup_streams::RollupStreams;
+use super::{epoch, lost_header};
 use crate::dead_letters;
 use crate::metrics::{Metrics, Resolved};
 use crate::pipeline::{Pipeline, Stage, Stopped};
@@ -222,18 +223,19 @@ impl PartitionState {
             .entry(Arc::clone(&minute.stream))
             .or_insert_with(|| Merged::new(&minute.stream, epoch, partition));
         let all = self.streams.series(&minute.stream);
-        for closed in merged.apply(&minute, all) {
+        for closed in merged.apply(&minute, &lost_header::of(&record.record), all) {
             let resolution = Resolved { resolution: closed.window.resolution.as_str() };
             if closed.window.end() <= self.resumed.published_until(&minute.stream) {
                 continue;
             }
-            if !merged.is_whole(closed.window) && may_be_published {
+            let is_part = !merged.is_whole(closed.window) && may_be_published;
+            if is_part || closed.n_cut > 0 {
                 metrics.cut_windows.get_or_create(&resolution).inc();
-                continue;
             }
+            let Some(message) = closed.message.filter(|_| !is_part) else { continue };
             metrics.windows_closed.get_or_create(&resolution).inc();
             metrics.rollups.get_or_create(&resolution).inc_by(closed.n_rollups as u64);
-            outgoing.push(closed.message);
+            outgoing.push(message);
         }
     }
 

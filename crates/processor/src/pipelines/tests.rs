@@ -39,7 +39,10 @@ struct Run {
     windows_pipeline: Pipeline,
     windows_commit: Option<Commit>,
     windows_at: usize,
+    /// The bus has dropped every message before it.
+    first_left: usize,
     stage2: Stage2,
+    stage2_pipeline: Pipeline,
     stage2_commits: [Option<Commit>; N_PARTITIONS],
     stage2_at: [usize; N_PARTITIONS],
     shutdown: Shutdown,
@@ -71,7 +74,9 @@ impl Run {
             windows_pipeline,
             windows_commit: None,
             windows_at: 0,
-            stage2: Stage2::new(stage2_pipeline, shutdown.clone()),
+            first_left: 0,
+            stage2: Stage2::new(stage2_pipeline.clone(), shutdown.clone()),
+            stage2_pipeline,
             stage2_commits: Default::default(),
             stage2_at: Default::default(),
             bus,
@@ -128,13 +133,14 @@ impl Run {
         self.windows = windows_stage(&self.windows_pipeline, &self.shutdown);
         self.windows.assigned(place(Topic::Metrics), self.windows_commit.as_ref());
         self.windows_commit = self.windows.claim(place(Topic::Metrics));
-        self.windows_at = self.windows_commit.as_ref().map_or(0, |commit| commit.offset as usize);
+        let committed = self.windows_commit.as_ref().map_or(0, |commit| commit.offset as usize);
+        self.windows_at = committed.max(self.first_left);
     }
 
     /// Meanwhile the bus has dropped every message before `offset`.
     fn restart_windows_at(&mut self, offset: usize) {
+        self.first_left = offset;
         self.restart_windows();
-        self.windows_at = self.windows_at.max(offset);
     }
 
     async fn feed_stage2(&mut self, n: usize) {
@@ -191,9 +197,10 @@ impl Run {
         letters.flat_map(|letter| samples(&mut MetricDecoder::new(), &letter.value)).collect()
     }
 
-    fn n_cut(&self) -> u64 {
-        let cut = &self.windows_pipeline.metrics.cut_windows;
-        ["10s", "1m"].map(|resolution| cut.get_or_create(&Resolved { resolution }).get()).iter().sum()
+    fn n_cut(&self, resolution: &'static str) -> u64 {
+        let of =
+            |pipeline: &Pipeline| pipeline.metrics.cut_windows.get_or_create(&Resolved { resolution }).get();
+        of(&self.windows_pipeline) + of(&self.stage2_pipeline)
     }
 }
 
@@ -344,6 +351,16 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 10..80)
 }
 
+/// Nothing happens to the windows.
+fn stage2_events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        3 => (1usize..120).prop_map(Event::Stage2),
+        1 => Just(Event::CommitStage2),
+        1 => Just(Event::RestartStage2),
+    ];
+    prop::collection::vec(event, 0..20)
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.expect("a runtime").block_on(future)
@@ -374,7 +391,7 @@ proptest! {
             prop_assert_eq!(results.get(place), expected.get(place), "{:?}", place);
         }
         prop_assert_eq!(disturbed.late(), undisturbed.late());
-        prop_assert_eq!(disturbed.n_cut(), 0);
+        prop_assert_eq!(["10s", "1m", "5m", "1h"].map(|resolution| disturbed.n_cut(resolution)), [0; 4]);
 
         let mut decoder = MetricDecoder::new();
         let read: BTreeSet<_> =
@@ -395,50 +412,57 @@ proptest! {
     }
 
     /// A window that has lost samples is never published as if it were whole, also when its owner dies in the
-    /// middle of it; and it is only a few minutes until all windows are whole again.
+    /// middle of it, nor are wider ones that hold it; and soon all windows are whole again.
     #[test]
     fn what_the_bus_has_dropped_makes_no_window_that_looks_whole(
         dice in prop::collection::vec(any::<u8>(), 130..190),
         commit_at in 0usize..260,
         handled_since in 0usize..40,
         dropped in 1usize..120,
-        again_after in 0usize..60,
+        before in stage2_events(),
+        after in events(),
     ) {
         let log = log(&dice, false);
         let undisturbed = block_on(Run::undisturbed(&log)).results();
-        let (run, first_read) = block_on(async {
+        let (settled, run, first_read) = block_on(async {
+            let mut settled = Run::new(&log).await;
             let mut run = Run::new(&log).await;
-            run.feed_windows(commit_at).await;
-            run.commit_windows();
-            run.feed_windows(handled_since).await;
-            let first_read = (run.windows_at / 2 + dropped).min(log.len());
-            run.restart_windows_at(first_read);
-            run.feed_windows(again_after).await;
-            run.commit_windows();
-            run.restart_windows_at(first_read);
-            run.finish().await;
-            (run, first_read)
+            for (run, before, after) in [(&mut settled, &[][..], &[][..]), (&mut run, &before, &after)] {
+                run.feed_windows(commit_at).await;
+                run.commit_windows();
+                for event in before {
+                    run.meet(event).await;
+                }
+                run.feed_windows(handled_since).await;
+                let first_read = (run.windows_at / 2 + dropped).min(log.len());
+                run.restart_windows_at(first_read);
+                for event in after {
+                    run.meet(event).await;
+                }
+                run.finish().await;
+            }
+            let first_read = run.first_left;
+            (settled.results(), run.results(), first_read)
         });
         let mut decoder = MetricDecoder::new();
         let lost = log[..first_read].iter().filter_map(|record| decoder.decode(&record.value).ok());
         let last_lost = lost.map(|batch| batch.scraped).max().unwrap_or(Timestamp::MIN);
         let whole_from = last_lost.saturating_add_millis(900_000);
-        let results = run.results();
         for (place, aggregate) in &undisturbed {
             let (window, series) = place;
             // The other collector goes on losing frames.
             let is_steady = (1..5).any(|i| *series == labels(i).to_string());
-            if matches!(window.resolution, Resolution::FiveMinutes | Resolution::OneHour) {
-                continue;
-            }
-            match results.get(place) {
+            match run.get(place) {
                 Some(found) => prop_assert_eq!(found, aggregate, "{:?}", place),
                 None => prop_assert!(window.start < whole_from || !is_steady, "{:?} is missing", place),
             }
         }
-        let is_new = |place: &&(Window, String)| place.0.resolution.as_millis() <= 60_000;
-        for place in results.keys().filter(is_new) {
+        for place in run.keys() {
             prop_assert!(undisturbed.contains_key(place), "{:?} is made up", place);
+        }
+        let places: BTreeSet<_> = run.keys().chain(settled.keys()).collect();
+        for place in places {
+            prop_assert_eq!(run.get(place), settled.get(place), "{:?} is cut in one of them", place);
         }
     }
 }
@@ -457,5 +481,9 @@ fn what_the_bus_has_dropped_is_counted() {
     });
     let committed = 150 - run.windows_pipeline.metrics.dropped_messages.get();
     assert!((1..100).contains(&committed), "{committed}");
-    assert!((4..80).contains(&run.n_cut()), "{}", run.n_cut());
+    let n_cut = run.n_cut("10s") + run.n_cut("1m");
+    assert!((4..80).contains(&n_cut), "{n_cut}");
+    let (n_hours, n_five_minutes) = (run.n_cut("1h"), run.n_cut("5m"));
+    assert!((1..=2 * N_PARTITIONS as u64).contains(&n_hours), "{n_hours}");
+    assert!((1..=4 * N_PARTITIONS as u64).contains(&n_five_minutes), "{n_five_minutes}");
 }

@@ -5,10 +5,21 @@
 //! whole again once that frame lies before them; those of a counter, once there is the sample that it grows from.
 
 use ahash::AHashMap;
-use sentinel_model::{FrameKind, MetricBatch, Resolution, StreamKey, Timestamp};
+use sentinel_model::{FrameKind, MetricBatch, Resolution, SeriesRef, StreamKey, Timestamp};
 
 /// A stream that cannot be read for so long, while the others go on, is not waited for.
 const GONE_MS: i64 = Resolution::OneHour.as_millis();
+
+/// What wider windows lack that hold a minute, and those that were open before it: this minute and the time
+/// since the one that was told of before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lost {
+    #[default]
+    Nothing,
+    Series(Vec<SeriesRef>),
+    /// Samples of series too that nothing was read of since.
+    Everything,
+}
 
 /// Lasts until every window is whole again.
 #[derive(Debug, Default)]
@@ -68,6 +79,16 @@ impl Cut {
         }
     }
 
+    /// No lost message can have held samples after this.
+    pub(super) fn lost_until(&self, idle_ms: i64) -> Option<Timestamp> {
+        self.at.map(|at| at.saturating_add_millis(idle_ms))
+    }
+
+    /// Series that have lost samples at or after `since`.
+    pub(super) fn since(&self, since: Timestamp) -> impl Iterator<Item = u32> {
+        self.until.iter().filter(move |(_, until)| **until >= since).map(|(slot, _)| *slot)
+    }
+
     /// Windows of a series that start at or before this have lost samples, if any have.
     pub(super) fn until(&self, slot: u32) -> Option<Timestamp> {
         self.until.get(&slot).copied()
@@ -80,7 +101,7 @@ impl Cut {
         self.broken.retain(|_, last| *last >= gone);
         let is_behind = |until: Timestamp| until.saturating_add_millis(look_back_ms) < open_from;
         self.broken.is_empty()
-            && self.at.is_some_and(|at| is_behind(at.saturating_add_millis(idle_ms)))
+            && self.lost_until(idle_ms).is_some_and(is_behind)
             && self.until.values().all(|until| is_behind(*until))
     }
 

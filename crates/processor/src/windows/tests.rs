@@ -64,7 +64,7 @@ fn windows() -> Windows {
 type Results = BTreeMap<(Window, String), Aggregate>;
 
 fn collect(windows: &Windows, closed: Vec<Closed>, into: &mut Results) {
-    for Closed { window, rollups } in closed {
+    for Closed { window, rollups, .. } in closed {
         for rollup in rollups {
             let labels = windows.series()[rollup.series.0 as usize].labels.to_string();
             into.insert((window, labels), rollup.aggregate);

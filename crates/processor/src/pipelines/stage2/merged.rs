@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use sentinel_bus::Outgoing;
 use sentinel_model::{Labels, Resolution, Rollup, RollupBatch, Series, SeriesRef, Timestamp, Window};
 use sentinel_proto::{EncoderConfig, RollupEncoder};
@@ -10,6 +10,7 @@ use sentinel_proto::{EncoderConfig, RollupEncoder};
 use super::super::outbox;
 use super::open::Open;
 use crate::room;
+use crate::windows::Lost;
 
 /// The open windows of one stream.
 pub(super) struct Merged {
@@ -29,14 +30,25 @@ struct Wide {
     resolution: Resolution,
     start: Timestamp,
     open: Vec<Open>,
+    cut: Cut,
     encoder: RollupEncoder,
+}
+
+/// Places whose results lack a part that the bus has dropped.
+#[derive(Default)]
+struct Cut {
+    is_everything: bool,
+    places: AHashSet<u32>,
 }
 
 /// A window that is over.
 pub(super) struct Closed {
     pub(super) window: Window,
     pub(super) n_rollups: usize,
-    pub(super) message: Outgoing,
+    /// Series that are left out, as they have lost a part.
+    pub(super) n_cut: usize,
+    /// `None` if all are.
+    pub(super) message: Option<Outgoing>,
 }
 
 impl Merged {
@@ -47,6 +59,7 @@ impl Merged {
                 resolution,
                 start: Timestamp::MIN,
                 open: Vec::new(),
+                cut: Cut::default(),
                 encoder: RollupEncoder::new(name, epoch, EncoderConfig::default()),
             }
         });
@@ -64,8 +77,9 @@ impl Merged {
         self.first.is_some_and(|first| first <= window.start)
     }
 
-    /// Merges a minute; gives the windows that it completes. `all` are the stream's series by number.
-    pub(super) fn apply(&mut self, minute: &RollupBatch, all: &[Series]) -> Vec<Closed> {
+    /// Merges a minute that lacks what is `lost`; gives the windows that it completes. `all` are the stream's
+    /// series by number.
+    pub(super) fn apply(&mut self, minute: &RollupBatch, lost: &Lost, all: &[Series]) -> Vec<Closed> {
         let mut closed = Vec::new();
         let start = minute.window.start;
         // Minutes that come twice, around a restart, have the same bits; but they may number anew.
@@ -74,10 +88,13 @@ impl Merged {
             return closed;
         }
         self.first.get_or_insert(start);
+        // It was lost between the last minute and this one, or in this one: of windows that begin with it, too.
+        self.cut(lost);
         self.close(start, all, &mut closed);
         for wide in &mut self.wide {
             wide.start = start.floor(wide.resolution.as_millis());
         }
+        self.cut(lost);
         for rollup in &minute.rollups {
             self.merge(rollup);
         }
@@ -108,6 +125,20 @@ impl Merged {
         self.places = places;
     }
 
+    /// Notes in the open windows what they have lost.
+    fn cut(&mut self, lost: &Lost) {
+        for wide in self.wide.iter_mut().filter(|wide| wide.start > Timestamp::MIN) {
+            match lost {
+                Lost::Nothing => {}
+                Lost::Everything => wide.cut.is_everything = true,
+                Lost::Series(numbers) => {
+                    let places = numbers.iter().filter_map(|number| self.places.get(number.0 as usize));
+                    wide.cut.places.extend(places);
+                }
+            }
+        }
+    }
+
     fn merge(&mut self, rollup: &Rollup) {
         let Some(place) = self.places.get(rollup.series.0 as usize).map(|place| *place as usize) else {
             return;
@@ -132,15 +163,17 @@ impl Merged {
                 continue;
             }
             wide.start = Timestamp::MIN;
-            let (series, rollups) = wide.take(&self.series);
+            let Taken { series, rollups, n_cut } = wide.take(&self.series);
             let n_rollups = rollups.len();
-            if n_rollups > 0 {
+            let message = (n_rollups > 0).then(|| {
                 let frame = wide.encoder.encode(window, true, &series, &rollups);
                 wide.encoder.release();
-                let message = outbox::final_message(self.partition, window, frame);
-                closed.push(Closed { window, n_rollups, message });
+                outbox::final_message(self.partition, window, frame)
+            });
+            if n_rollups + n_cut > 0 {
+                closed.push(Closed { window, n_rollups, n_cut, message });
             }
-            if window.resolution == Resolution::OneHour && n_rollups * 2 < self.series.len() {
+            if window.resolution == Resolution::OneHour && (n_rollups + n_cut) * 2 < self.series.len() {
                 self.series = all.to_vec();
                 self.places = (0..all.len() as u32).collect();
                 self.wide.iter_mut().for_each(|wide| wide.open = Vec::new());
@@ -153,16 +186,32 @@ fn by_labels_of(series: &[Series]) -> AHashMap<Labels, u32> {
     series.iter().zip(0..).map(|(series, place)| (series.labels.clone(), place)).collect()
 }
 
+/// The results of a window and their series, numbered anew.
+#[derive(Default)]
+struct Taken {
+    series: Vec<Series>,
+    rollups: Vec<Rollup>,
+    n_cut: usize,
+}
+
 impl Wide {
-    /// The results and their series, numbered anew.
-    fn take(&mut self, all: &[Series]) -> (Vec<Series>, Vec<Rollup>) {
-        let mut taken = (Vec::new(), Vec::new());
-        for (series, open) in all.iter().zip(&mut self.open) {
-            if let Some(aggregate) = std::mem::take(open).finish() {
-                taken.1.push(Rollup { series: SeriesRef(taken.0.len() as u32), aggregate });
-                taken.0.push(series.clone());
+    fn take(&mut self, all: &[Series]) -> Taken {
+        let (mut taken, cut) = (Taken::default(), std::mem::take(&mut self.cut));
+        for ((place, series), open) in (0..).zip(all).zip(&mut self.open) {
+            let Some(aggregate) = std::mem::take(open).finish() else { continue };
+            if cut.holds(place) {
+                taken.n_cut += 1;
+                continue;
             }
+            taken.rollups.push(Rollup { series: SeriesRef(taken.series.len() as u32), aggregate });
+            taken.series.push(series.clone());
         }
         taken
+    }
+}
+
+impl Cut {
+    fn holds(&self, place: u32) -> bool {
+        self.is_everything || self.places.contains(&place)
     }
 }

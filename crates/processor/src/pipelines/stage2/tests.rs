@@ -11,7 +11,9 @@ use sentinel_runtime::ShutdownTrigger;
 use sentinel_testkit::MemoryBus;
 
 use super::*;
+use crate::pipelines::lost_header;
 use crate::testing::{delivered, pipeline, place, record, running};
+use crate::windows::Lost;
 
 /// Stage two on a bus of its own.
 struct Run {
@@ -118,6 +120,21 @@ impl Source {
             .collect();
         record(self.encoder.encode(window, true, &self.series, &rollups).bytes, "1m")
     }
+
+    /// A minute that now and then lacks samples of a series, or of nobody knows which.
+    fn cut_minute(&mut self, minute: i64, dice: u8) -> Record {
+        let lost = match dice % 32 {
+            7 => Lost::Everything,
+            23 => Lost::Series(vec![SeriesRef(u32::from(dice / 64))]),
+            _ => Lost::Nothing,
+        };
+        lacking(self.minute(minute, dice), &lost)
+    }
+}
+
+fn lacking(mut minute: Record, lost: &Lost) -> Record {
+    minute.headers.extend(lost_header::header(lost));
+    minute
 }
 
 fn aggregate(series: &Series, dice: u8) -> Aggregate {
@@ -144,12 +161,12 @@ fn log(dice: &[u8]) -> Vec<Record> {
     let (mut one, mut other) = (Source::new("p0/0/1m"), Source::new("p1/0/1m"));
     let mut records = Vec::new();
     for (minute, dice) in (0..).zip(dice.iter().copied()) {
-        records.push(one.minute(minute, dice));
+        records.push(one.cut_minute(minute, dice));
         if dice % 32 == 9 {
             other.restart(dice);
         }
         if minute > 20 && dice % 16 != 3 {
-            records.push(other.minute(minute - 20, dice.rotate_left(3)));
+            records.push(other.cut_minute(minute - 20, dice.rotate_left(3)));
         }
         records.push(record(bytes::Bytes::from_static(b"another width"), "10s"));
     }
@@ -181,6 +198,7 @@ proptest! {
         let mut first = Run::new(None);
         first.feed(&records[..commit_at], 0);
         let commit = first.commit().or_else(|| first.stage.claim(place(Topic::Rollups)));
+        let n_cut = first.n_cut();
         first.feed(&records[commit_at..crash_at], commit_at);
 
         let from = commit.as_ref().map_or(0, |commit| commit.offset as usize);
@@ -189,7 +207,7 @@ proptest! {
         let mut published = first.published();
         published.extend(second.published());
         prop_assert_eq!(results(&published), results(&undisturbed.published()));
-        prop_assert_eq!(second.n_cut(), 0);
+        prop_assert_eq!(n_cut + second.n_cut(), undisturbed.n_cut());
     }
 }
 
@@ -215,6 +233,43 @@ fn what_was_published_is_not_published_again() {
     let mut second = Run::new(Some(&commit));
     second.feed(&records[commit.offset as usize..], commit.offset as usize);
     assert!(second.published().is_empty());
+}
+
+/// Series of the windows of a width that were published, by the window's start in minutes.
+fn n_series(run: &Run, resolution: Resolution) -> BTreeMap<i64, usize> {
+    let mut found = BTreeMap::new();
+    for (_, window, _) in results(&run.published()).into_keys() {
+        if window.resolution == resolution {
+            *found.entry(window.start.as_millis() / 60_000).or_default() += 1;
+        }
+    }
+    found
+}
+
+#[test]
+fn a_minute_that_lacks_a_series_cuts_the_wide_windows_of_this_series_alone() {
+    let mut records = minutes(60);
+    records[12] = lacking(records[12].clone(), &Lost::Series(vec![SeriesRef(3)]));
+    let mut run = Run::new(None);
+    run.feed(&records, 0);
+    let five_minutes = n_series(&run, Resolution::FiveMinutes);
+    assert_eq!((five_minutes[&5], five_minutes[&10], five_minutes[&15]), (5, 4, 5));
+    assert_eq!(n_series(&run, Resolution::OneHour)[&0], 4);
+    assert_eq!(run.n_cut(), 2);
+}
+
+#[test]
+fn minutes_that_are_missing_altogether_cut_the_windows_before_and_behind_them() {
+    let mut records = minutes(130);
+    records[77] = lacking(records[77].clone(), &Lost::Everything);
+    records.drain(48..77);
+    let mut run = Run::new(None);
+    run.feed(&records, 0);
+    let five_minutes: Vec<i64> = n_series(&run, Resolution::FiveMinutes).into_keys().collect();
+    let whole = |minute: &i64| !(45..80).contains(minute);
+    assert_eq!(five_minutes, (0..130).step_by(5).filter(whole).collect::<Vec<_>>());
+    assert_eq!(n_series(&run, Resolution::OneHour), BTreeMap::new(), "the third is open");
+    assert_eq!(run.n_cut(), 4, "45, 75, and two hours");
 }
 
 #[test]
