@@ -24,6 +24,12 @@ pub enum ApiError {
     PageToken,
     #[error("{selected} series are chosen, more than {limit}")]
     TooMuch { selected: String, limit: usize },
+    #[error("this connection has {limit} subscriptions, and may not have more")]
+    TooManySubscriptions { limit: usize },
+    #[error("{field} {message}")]
+    Search { field: String, message: &'static str },
+    #[error("objects of kind {kind} are not known here")]
+    UnknownKind { kind: String, known: String },
     #[error("{what} is in several clusters")]
     Ambiguous { what: &'static str },
     #[error("there is no such {what}")]
@@ -81,11 +87,13 @@ impl ApiError {
             | Self::Body { .. }
             | Self::PageToken
             | Self::TooMuch { .. }
+            | Self::TooManySubscriptions { .. }
+            | Self::Search { .. }
             | Self::Refused { .. }
             | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::Ticket => StatusCode::UNAUTHORIZED,
             Self::Forbidden { .. } => StatusCode::FORBIDDEN,
-            Self::NotFound { .. } | Self::UnknownRoute => StatusCode::NOT_FOUND,
+            Self::NotFound { .. } | Self::UnknownKind { .. } | Self::UnknownRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -102,11 +110,12 @@ impl ApiError {
     /// A short stable word.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Parameter { .. } => "invalid_parameter",
+            Self::Parameter { .. } | Self::Search { .. } => "invalid_parameter",
             Self::UnknownParameter { .. } => "unknown_parameter",
             Self::Body { .. } => "invalid_body",
             Self::PageToken => "invalid_page_token",
-            Self::TooMuch { .. } => "too_much",
+            Self::TooMuch { .. } | Self::TooManySubscriptions { .. } => "too_much",
+            Self::UnknownKind { .. } => "unknown_kind",
             Self::Ambiguous { .. } => "ambiguous",
             Self::NotFound { .. } => "not_found",
             Self::UnknownRoute => "unknown_route",
@@ -131,7 +140,25 @@ impl ApiError {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::UnknownParameter { known, .. } => return Some(format!("known here: {}", shorten(known))),
+            Self::UnknownParameter { known, .. } | Self::UnknownKind { known, .. } => {
+                return Some(format!("known here: {}", shorten(known)));
+            }
+            Self::Parameter { field, .. } => return Some(hint_for(field)),
+            Self::Search { .. } => "close it, or leave it out: words are searched for one by one",
+            Self::TooManySubscriptions { .. } => "unsubscribe from one first, or open another connection",
+            Self::Body { .. } => "see the request bodies and messages in /api/v1/openapi.json",
+            Self::NotFound { .. } => {
+                "it may be gone: look for it in the list of its kind, or name its ?cluster="
+            }
+            Self::MethodNotAllowed => "the header Allow names the methods of this address",
+            Self::TooLarge { .. } | Self::UriTooLong { .. } | Self::HeadersTooLarge { .. } => {
+                "ask for less at a time"
+            }
+            Self::SlowClient => "send the whole request at once",
+            Self::TooManyRequests { .. } => "wait for the seconds of the header Retry-After",
+            Self::Forbidden { .. } => {
+                "use the address that the server listens on, or list yours in its configuration"
+            }
             Self::PageToken => "ask for the first page again, with the parameters of this request",
             Self::TooMuch { .. } => "add a label to the selector, take a shorter range or a larger step",
             Self::Ambiguous { .. } => "add ?cluster=NAME",
@@ -149,7 +176,9 @@ impl ApiError {
 
     fn field(&self) -> Option<&str> {
         match self {
-            Self::Parameter { field, .. } | Self::UnknownParameter { field, .. } => Some(field),
+            Self::Parameter { field, .. }
+            | Self::Search { field, .. }
+            | Self::UnknownParameter { field, .. } => Some(field),
             Self::Body { field, .. } => field.as_deref(),
             Self::PageToken => Some("page_token"),
             Self::Ambiguous { .. } => Some("cluster"),
@@ -170,6 +199,18 @@ impl ApiError {
             hint: self.hint(),
         }
     }
+}
+
+/// What to write instead.
+fn hint_for(field: &str) -> String {
+    let hint = match field.rsplit('.').next().unwrap_or(field) {
+        "match" => "write a selector: name, {label=\"value\"} or name{label=~\"expression\"}",
+        "from" | "to" | "at" => "write a time such as 2026-01-31T10:00:00Z, Unix milliseconds, or -15m",
+        "step" | "bucket" => "write a span such as 30s or 5m, or leave it out",
+        "limit" | "tail" => "leave it out for the default, and read on with page_token",
+        _ => "see the parameters of this address in /api/v1/openapi.json",
+    };
+    hint.to_owned()
 }
 
 /// Cuts a text that may repeat what a stranger sent, and escapes its control characters.

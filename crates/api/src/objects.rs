@@ -1,7 +1,7 @@
 //! The objects of all clusters as the compacted topic tells them: one entry for each object, found by
 //! kind and name, and by what changed since when.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ mod manifest;
 #[cfg(test)]
 mod tests;
 
-pub use manifest::Manifest;
+pub use manifest::{Manifest, watched_kinds};
 
 /// Removed objects that are remembered for readers that are behind.
 const MAX_REMOVED: usize = 20_000;
@@ -33,6 +33,13 @@ pub struct Entry {
     pub version: u64,
     /// Of a workload: when it was first seen with fewer ready replicas than it wants, if it still is.
     pub short_since: Option<Timestamp>,
+}
+
+impl Entry {
+    /// As the API server gives it, complete enough to be applied.
+    pub fn manifest(&self) -> serde_json::Value {
+        manifest::complete(self.manifest.read(), &self.state.key.kind)
+    }
 }
 
 /// An object that is gone.
@@ -170,6 +177,13 @@ impl Objects {
     pub fn at(&self, place: &Place) -> Option<Arc<Entry>> {
         let inner = self.inner.read();
         inner.entries.get(inner.by_place.get(place)?).cloned()
+    }
+
+    /// Every kind that there is or could be an object of, sorted.
+    pub fn kinds(&self) -> BTreeSet<String> {
+        let inner = self.inner.read();
+        let present = inner.entries.keys().map(|key| key.kind.to_string());
+        present.chain(watched_kinds().map(str::to_owned)).collect()
     }
 
     /// There is one of this kind in this cluster.

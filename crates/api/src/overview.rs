@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sentinel_log_store::{DocumentFilter, DocumentKind, LogReader, Order, SearchQuery};
-use sentinel_model::{ObjectDetail, Timestamp};
+use sentinel_model::{ObjectDetail, ObjectState, Selector, Timestamp};
 
 use crate::app::App;
 use crate::dto::node::NodeStatus;
@@ -44,6 +44,8 @@ pub struct Facts<'a> {
     pub pods: &'a [Arc<Entry>],
     pub workloads: &'a [Arc<Entry>],
     pub n_namespaces: usize,
+    /// Nodes are shared by all namespaces: what some of them use is what their pods use.
+    pub is_part_of_nodes: bool,
     /// Recent warnings, newest first.
     pub events: &'a [EventRow],
 }
@@ -66,6 +68,7 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
         pods: &of_kind("Pod"),
         workloads: &workloads,
         n_namespaces: of_kind("Namespace").len(),
+        is_part_of_nodes: !scope.namespace.is_empty(),
         events: &events,
     };
     let usage = app.usage_table();
@@ -75,7 +78,10 @@ pub async fn read(app: &App, scope: &Scope, now: Timestamp) -> Overview {
         changes.into_iter().filter(|change| scope.holds_names(&change.cluster, &change.namespace)).collect();
     overview.changes.sort_by_key(|change| std::cmp::Reverse(change.time));
     overview.changes.truncate(MAX_CHANGES);
-    overview.counts.n_series = app.live.n_series();
+    overview.counts.n_series = match scope.narrow(Selector::default()) {
+        Ok(selector) if !selector.matchers().is_empty() => app.live.count(&selector),
+        _ => app.live.n_series(),
+    };
     overview.counts.n_warning_events = n_warning_events;
     overview
 }
@@ -111,8 +117,12 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         let ObjectDetail::Node(node) = &entry.state.detail else { continue };
         health.n_nodes += 1;
         health.n_nodes_ready += usize::from(node_state(node).status == NodeStatus::Ready);
-        let used = view.usage.node(&entry.state.key.cluster, &entry.state.name).unwrap_or_default();
-        capacity.add(&usage::offered(node).with_used(used));
+        let mut offered = usage::offered(node);
+        if !facts.is_part_of_nodes {
+            let used = view.usage.node(&entry.state.key.cluster, &entry.state.name).unwrap_or_default();
+            offered = offered.with_used(used);
+        }
+        capacity.add(&offered);
         if let Some(offered) = node.allocatable.pods {
             *pods.allocatable.get_or_insert(0.0) += offered;
         }
@@ -130,7 +140,14 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         health.n_pods_finished += usize::from(is_finished);
         pods.used += usize::from(!is_finished);
         if !is_finished {
-            capacity.add(&usage::asked(pod));
+            let mut asked = usage::asked(pod);
+            let ObjectState { key, namespace, name, .. } = &entry.state;
+            if facts.is_part_of_nodes
+                && let Some(used) = view.usage.pod(&key.cluster, namespace, name)
+            {
+                asked = asked.with_used(used.total);
+            }
+            capacity.add(&asked);
         }
         problems.extend(problem_of_pod(&entry.state, pod, &told, groups.beside(&entry.state)));
     }

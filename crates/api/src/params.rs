@@ -101,6 +101,11 @@ impl QueryMap {
         Ok(first.map(str::to_owned))
     }
 
+    /// Words and phrases to search for.
+    pub(crate) fn search(&self, name: &str) -> Result<Option<String>, ApiError> {
+        self.text(name)?.map(|text| search_text(name, text)).transpose()
+    }
+
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, ApiError> {
         Ok(self.values(name).map(str::to_owned).collect())
     }
@@ -161,6 +166,30 @@ impl QueryMap {
             .filter(move |(n, value)| n == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// Search text whose quotes are closed: what follows an open one would be searched for as one phrase, which
+/// is hardly ever what is meant.
+///
+/// # Errors
+/// A quoted phrase that does not end.
+pub fn search_text(field: &str, text: String) -> Result<String, ApiError> {
+    let mut rest = text.trim_start();
+    while !rest.is_empty() {
+        let part = rest.strip_prefix('-').filter(|part| !part.is_empty()).unwrap_or(rest);
+        rest = match part.strip_prefix('"') {
+            Some(quoted) => match quoted.split_once('"') {
+                Some((_, after)) => after,
+                None => {
+                    let message = "has a quote that is not closed";
+                    return Err(ApiError::Search { field: field.to_owned(), message });
+                }
+            },
+            None => part.split_once(char::is_whitespace).map_or("", |(_, after)| after),
+        }
+        .trim_start();
+    }
+    Ok(text)
 }
 
 fn pick(name: &str, text: &str, allowed: &[&'static str]) -> Result<&'static str, ApiError> {
@@ -229,6 +258,17 @@ mod tests {
     }
 
     #[test]
+    fn phrases_must_end() {
+        for text in ["", "a b", r#""a b""#, r#"-"a b" c"#, r#"5" pipe"#, "-", r#""""#] {
+            assert!(search_text("q", text.to_owned()).is_ok(), "{text}");
+        }
+        for text in [r#"""#, r#""a b"#, r#"-"a"#, r#"a "b"#, r#""a" "b c"#] {
+            let error = search_text("q", text.to_owned()).expect_err(text);
+            assert_eq!(error.to_string(), "q has a quote that is not closed");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_not_text() {
         for raw in ["q=%ff", "q=%0", "q=%zz", "q=%+1", "q=%00", "q=%1b[0m", "%ff=1"] {
             assert!(QueryMap::parse("/", raw).is_err(), "{raw}");
@@ -250,6 +290,7 @@ mod tests {
         #[test]
         fn never_panics(raw in "\\PC{0,60}") {
             let _ = QueryMap::parse("/", &raw);
+            let _ = search_text("q", raw);
         }
     }
 }

@@ -11,9 +11,9 @@ mod range;
 mod tests;
 mod unit;
 
-pub use combine::without_name;
+pub use combine::shown_labels;
 pub use fetch::Source;
-pub use function::{Aggregation, FINEST_STEP_MS, Function, FunctionError, Step};
+pub use function::{Aggregation, Chosen, FINEST_STEP_MS, Function, FunctionError, Step};
 pub use instant::instant;
 pub use plan::{Plan, PlanError};
 pub use range::{Ask, range};

@@ -554,6 +554,10 @@ export interface components {
          * @enum {string}
          */
         Auth: "none" | "token";
+        /**
+         * @description What nodes offer, and what the pods in scope ask for and use. Without a namespace `used` is what nodes
+         *     measure, which is more than the sum of pods.
+         */
         Capacity: {
             cpu: components["schemas"]["ResourceUsage"];
             memory: components["schemas"]["ResourceUsage"];
@@ -691,7 +695,7 @@ export interface components {
             value: string;
         };
         /** @enum {string} */
-        FunctionDto: "value" | "rate" | "increase" | "avg" | "min" | "max" | "p50" | "p90" | "p95" | "p99";
+        FunctionDto: "value" | "rate" | "increase" | "avg" | "min" | "max" | "p50" | "p90" | "p95" | "p99" | "by_kind";
         GroupLag: {
             /** Format: int64 */
             lag: number;
@@ -898,7 +902,7 @@ export interface components {
             n_namespaces: number;
             /** @description Problems that states tell, also those beyond the list's end. */
             n_problems: number;
-            /** @description Series that moved within the last minutes. */
+            /** @description Series in scope that moved within the last minutes. */
             n_series: number;
             /**
              * Format: int64
@@ -1237,8 +1241,8 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description Refused or thrown away on purpose, since the start: samples that do not fit, messages that retention
-             *     removed before they were read, windows beyond a limit.
+             * @description Thrown away on purpose, since the start: samples beyond a limit, messages that retention removed
+             *     before they were read, windows beyond a limit.
              */
             dropped_total: number | null;
             /**
@@ -1269,6 +1273,8 @@ export interface components {
              *     store), log line or event (log store).
              */
             newest_age_s: number | null;
+            /** @description What is worth knowing though nothing is wrong with the stage, such as what a source sends amiss. */
+            note: string;
             /** @description What `rate_per_s` counts. */
             rate_of: string;
             /**
@@ -1277,6 +1283,12 @@ export interface components {
              */
             rate_per_s: number | null;
             reason: string;
+            /**
+             * Format: int64
+             * @description What sources sent amiss and nobody could use, since the start: the same series twice in one scrape,
+             *     times in the future. The pipeline lost nothing by it.
+             */
+            refused_total: number | null;
             status: components["schemas"]["StageStatus"];
             title: string;
         };
@@ -2558,7 +2570,7 @@ export interface operations {
                 by?: string[];
                 /** @description Only this cluster. */
                 cluster?: string;
-                /** @description Absent: `rate` for counters, `value` for the rest. */
+                /** @description Absent: `rate` for counters, `value` for the rest, for each chosen metric by itself. */
                 function?: "value" | "rate" | "increase" | "avg" | "min" | "max" | "p50" | "p90" | "p95" | "p99";
                 /** @description Series with the largest averages; the others come summed. */
                 limit?: number;
@@ -2604,7 +2616,7 @@ export interface operations {
                 cluster?: string;
                 /** @description RFC 3339, Unix milliseconds, or relative to now: `-15m`. */
                 from?: string;
-                /** @description Absent: `rate` for counters, `value` for the rest. */
+                /** @description Absent: `rate` for counters, `value` for the rest, for each chosen metric by itself. */
                 function?: "value" | "rate" | "increase" | "avg" | "min" | "max" | "p50" | "p90" | "p95" | "p99";
                 /** @description Series with the largest averages; the others come summed. */
                 limit?: number;

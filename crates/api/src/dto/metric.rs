@@ -81,6 +81,8 @@ pub enum FunctionDto {
     P90,
     P95,
     P99,
+    /// Of an answer only: rate of the counters and value of the others, since several metrics are chosen.
+    ByKind,
 }
 
 /// `[unix_ms, value]`; `null` where there is no data.

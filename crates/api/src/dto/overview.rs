@@ -81,6 +81,8 @@ pub struct PodCapacity {
     pub used: usize,
 }
 
+/// What nodes offer, and what the pods in scope ask for and use. Without a namespace `used` is what nodes
+/// measure, which is more than the sum of pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Capacity {
     pub cpu: ResourceUsage,
@@ -111,7 +113,7 @@ pub struct TopRows {
 pub struct OverviewCounts {
     pub n_clusters: usize,
     pub n_namespaces: usize,
-    /// Series that moved within the last minutes.
+    /// Series in scope that moved within the last minutes.
     pub n_series: usize,
     /// Problems that states tell, also those beyond the list's end.
     pub n_problems: usize,

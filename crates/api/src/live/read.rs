@@ -58,6 +58,13 @@ impl Live {
         });
     }
 
+    /// Number of the chosen series.
+    pub fn count(&self, selector: &Selector) -> usize {
+        let mut n = 0;
+        self.inner.read().each(selector, |_, _| n += 1);
+        n
+    }
+
     /// Kind of the first chosen series.
     pub fn kind_of(&self, selector: &Selector) -> Option<MetricKind> {
         let mut kind = None;

@@ -100,6 +100,7 @@ fn tell(states: Vec<ObjectState>, events: &[EventRow]) -> Overview {
         pods: &objects.of_kind("Pod"),
         workloads: &objects.of_kind("Deployment"),
         n_namespaces: 1,
+        is_part_of_nodes: false,
         events,
     };
     overview(&facts, View { now: NOW, usage: &Table::default() })

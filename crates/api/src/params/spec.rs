@@ -99,6 +99,23 @@ enum OrderName {
     Asc,
 }
 
+/// Only for the documentation of [`Expression`].
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "read by the generator of the documentation only")]
+enum FunctionName {
+    Value,
+    Rate,
+    Increase,
+    Avg,
+    Min,
+    Max,
+    P50,
+    P90,
+    P95,
+    P99,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct EventFilter {
@@ -192,8 +209,8 @@ pub struct Expression {
     /// `name{label="value",other=~"re.*"}`.
     #[param(rename = "match")]
     pub selector: String,
-    /// Absent: `rate` for counters, `value` for the rest.
-    #[param(value_type = Option<crate::dto::metric::FunctionDto>, inline)]
+    /// Absent: `rate` for counters, `value` for the rest, for each chosen metric by itself.
+    #[param(value_type = Option<FunctionName>, inline)]
     pub function: Option<Function>,
     /// Absent: `sum` when `by` is given, else `none`.
     #[param(value_type = Option<Aggregation>, inline)]
@@ -310,7 +327,7 @@ pub const LOG_SEVERITIES: [&str; 7] = ["unspecified", "trace", "debug", "info", 
 impl FromQuery for EventFilter {
     fn from_query(query: &QueryMap) -> Result<Self, ApiError> {
         Ok(Self {
-            q: query.text("q")?,
+            q: query.search("q")?,
             severity: query.many_of("severity", &EVENT_SEVERITIES)?,
             reason: query.texts("reason")?,
             object_kind: query.texts("object_kind")?,
@@ -324,7 +341,7 @@ impl FromQuery for EventFilter {
 impl FromQuery for LogFilter {
     fn from_query(query: &QueryMap) -> Result<Self, ApiError> {
         Ok(Self {
-            q: query.text("q")?,
+            q: query.search("q")?,
             pod: query.texts("pod")?,
             container: query.texts("container")?,
             workload: query.texts("workload")?,

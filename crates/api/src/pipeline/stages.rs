@@ -115,7 +115,11 @@ fn collector(facts: Facts<'_>) -> Stage {
         stage.refused_total = Some(drops::total(&dropped, true));
         stage.dropped_total = Some(drops::total(&dropped, false));
     }
-    stage.note = [drops::note(&dropped), targets::note(facts.live)].into_iter().flatten().collect::<Vec<_>>().join("; ");
+    stage.note = [drops::note(&dropped), targets::note(facts.live)]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join("; ");
     stage.loss_total = facts.total_of_role(&["sentinel_collector_dropped_entries_total"], role);
     stage.newest_age_s = facts.age_s(facts.live.newest());
     let failed = LabelMatcher::equal("outcome", "failed");

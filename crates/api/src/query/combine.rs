@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sentinel_model::{Labels, METRIC_NAME};
+use sentinel_model::{Labels, METRIC_NAME, Selector};
 
-use super::Aggregation;
+use super::{Aggregation, Ask};
 use crate::dto::metric::SeriesStats;
 
 /// One value for each step, under labels.
@@ -15,9 +15,11 @@ pub struct Line {
 }
 
 /// Groups lines by the labels `by` (without an aggregation: each for itself).
-pub fn combine(lines: Vec<(Labels, Vec<Option<f64>>)>, aggregation: Aggregation, by: &[String]) -> Vec<Line> {
+pub fn combine(lines: Vec<(Labels, Vec<Option<f64>>)>, ask: &Ask) -> Vec<Line> {
+    let (aggregation, by) = (ask.aggregation, &ask.by);
     if aggregation == Aggregation::None {
-        let line = |(labels, steps): (Labels, _)| Line { labels: without_name(&labels), steps };
+        let line =
+            |(labels, steps): (Labels, _)| Line { labels: shown_labels(&labels, &ask.selector), steps };
         return lines.into_iter().map(line).collect();
     }
     let mut groups: BTreeMap<Vec<(String, String)>, Group> = BTreeMap::new();
@@ -61,8 +63,10 @@ pub fn stats(steps: &[Option<f64>]) -> SeriesStats {
     }
 }
 
-pub fn without_name(labels: &Labels) -> BTreeMap<String, String> {
-    let pairs = labels.iter().filter(|(name, _)| *name != METRIC_NAME);
+/// Without the metric's name where the selector says it; else it may be all that tells two series apart.
+pub fn shown_labels(labels: &Labels, selector: &Selector) -> BTreeMap<String, String> {
+    let is_named = selector.metric_name().is_some();
+    let pairs = labels.iter().filter(|(name, _)| !is_named || *name != METRIC_NAME);
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 

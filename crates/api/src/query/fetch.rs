@@ -3,10 +3,10 @@
 
 use ahash::AHashMap;
 use sentinel_metric_store::{MetricReader, MetricStoreError, RangeQuery, SeriesPoints, TimeRange};
-use sentinel_model::{Field, Labels, Resolution, Selector, Timestamp};
+use sentinel_model::{Field, Labels, MetricKind, Resolution, Selector, Series, Timestamp};
 
-use super::Function;
 use super::evaluate::Piece;
+use super::{Chosen, Function};
 use crate::live::{CounterWindow, LOOK_BACK_MS, Live, counter_window, growths};
 
 /// Where windows come from.
@@ -22,6 +22,7 @@ pub struct Source<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Want<'a> {
     pub selector: &'a Selector,
+    /// Which field of windows is needed.
     pub function: Function,
     pub from: Timestamp,
     pub to: Timestamp,
@@ -40,15 +41,33 @@ pub struct Fetched {
 /// The windows of one series, ascending, none overlapping another.
 #[derive(Debug)]
 pub struct Found {
+    pub kind: MetricKind,
+    /// What the pieces are for.
+    pub function: Function,
     pub pieces: Vec<Piece>,
     /// Everything before is told by `pieces`.
     until: Timestamp,
 }
 
 impl Source<'_> {
+    /// The windows of each series for the function that is chosen for its kind.
+    ///
     /// # Errors
     /// Those of the store, and too many series or points.
-    pub async fn fetch(&self, want: Want<'_>) -> Result<Fetched, MetricStoreError> {
+    pub async fn fetch_chosen(&self, want: Want<'_>, chosen: Chosen) -> Result<Fetched, MetricStoreError> {
+        let mut all = Fetched::default();
+        for function in chosen.each() {
+            let fetched = self.fetch(Want { function, ..want }).await?;
+            all.final_until = all.final_until.max(fetched.final_until);
+            let is_chosen = |found: &Found| chosen.of(found.kind) == function;
+            all.series.extend(fetched.series.into_iter().filter(|(_, found)| is_chosen(found)));
+        }
+        Ok(all)
+    }
+
+    /// # Errors
+    /// Those of the store, and too many series or points.
+    async fn fetch(&self, want: Want<'_>) -> Result<Fetched, MetricStoreError> {
         let mut fetched = Fetched::default();
         let mut from = want.from;
         let widths = Resolution::ALL.into_iter().rev().filter(|width| *width <= want.resolution);
@@ -63,8 +82,8 @@ impl Source<'_> {
             let level = self.level(want, from, resolution).await?;
             let width_ms = resolution.as_millis();
             let newest = level.iter().filter_map(|(_, pieces)| pieces.last()).map(|piece| piece.start).max();
-            for (labels, pieces) in level {
-                fetched.extend(labels, pieces, want.from, width_ms);
+            for (series, pieces) in level {
+                fetched.extend(series, pieces, want, width_ms);
             }
             if let Some(newest) = newest {
                 let end = newest.saturating_add_millis(width_ms);
@@ -85,7 +104,7 @@ impl Source<'_> {
         want: Want<'_>,
         from: Timestamp,
         resolution: Resolution,
-    ) -> Result<Vec<(Labels, Vec<Piece>)>, MetricStoreError> {
+    ) -> Result<Vec<(Series, Vec<Piece>)>, MetricStoreError> {
         let width_ms = resolution.as_millis();
         let field = want.function.field();
         if field != Field::Increase {
@@ -106,10 +125,7 @@ impl Source<'_> {
         let counters = lasts.into_iter().map(|series| {
             let known = known.remove(&series.series.labels).unwrap_or_default();
             let windows = join(series.points, &known);
-            (
-                series.series.labels,
-                growths(windows.into_iter(), width_ms).into_iter().map(Piece::from).collect(),
-            )
+            (series.series, growths(windows.into_iter(), width_ms).into_iter().map(Piece::from).collect())
         });
         Ok(counters.collect())
     }
@@ -153,7 +169,7 @@ impl Source<'_> {
                 series.windows.iter().filter_map(piece).collect()
             };
             let pieces = pieces.into_iter().filter(|piece| piece.start < want.to).collect();
-            fetched.extend(series.series.labels, pieces, want.from, width_ms);
+            fetched.extend(series.series, pieces, want, width_ms);
         }
         Ok(())
     }
@@ -161,8 +177,10 @@ impl Source<'_> {
 
 impl Fetched {
     /// Adds those pieces that the wider ones before them do not cover.
-    fn extend(&mut self, labels: Labels, pieces: Vec<Piece>, from: Timestamp, width_ms: i64) {
-        let found = self.series.entry(labels).or_insert(Found { pieces: Vec::new(), until: from });
+    fn extend(&mut self, series: Series, pieces: Vec<Piece>, want: Want<'_>, width_ms: i64) {
+        let Series { labels, kind } = series;
+        let first = Found { kind, function: want.function, pieces: Vec::new(), until: want.from };
+        let found = self.series.entry(labels).or_insert(first);
         let until = found.until;
         found.pieces.extend(pieces.into_iter().filter(|piece| piece.start >= until));
         if let Some(last) = found.pieces.last() {
@@ -171,15 +189,15 @@ impl Fetched {
     }
 }
 
-fn of_values(series: SeriesPoints, width_ms: i64) -> (Labels, Vec<Piece>) {
+fn of_values(series: SeriesPoints, width_ms: i64) -> (Series, Vec<Piece>) {
     let piece = |(start, value)| Piece { start, span_ms: width_ms, value };
-    (series.series.labels, series.points.into_iter().map(piece).collect())
+    (series.series, series.points.into_iter().map(piece).collect())
 }
 
-fn of_increases(series: SeriesPoints, width_ms: i64) -> (Labels, Vec<Piece>) {
+fn of_increases(series: SeriesPoints, width_ms: i64) -> (Series, Vec<Piece>) {
     let window = |(start, increase)| CounterWindow { start, last: None, increase: Some(increase) };
     let growths = growths(series.points.into_iter().map(window), width_ms);
-    (series.series.labels, growths.into_iter().map(Piece::from).collect())
+    (series.series, growths.into_iter().map(Piece::from).collect())
 }
 
 /// Values with the increases that some of their windows know; both ascend.

@@ -54,6 +54,31 @@ pub enum FunctionError {
     Step,
 }
 
+/// What is computed of the chosen series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    One(Function),
+    /// Of each what its kind asks for: a selector may choose several metrics.
+    ByKind,
+}
+
+impl Chosen {
+    pub const fn of(self, kind: MetricKind) -> Function {
+        match self {
+            Self::One(function) => function,
+            Self::ByKind => Function::default_for(kind),
+        }
+    }
+
+    /// Functions that may be needed, with no series of any kind left out.
+    pub fn each(self) -> Vec<Function> {
+        match self {
+            Self::One(function) => vec![function],
+            Self::ByKind => vec![Function::Rate, Function::Value],
+        }
+    }
+}
+
 const FUNCTIONS: [(&str, Function); 10] = [
     ("value", Function::Value),
     ("rate", Function::Rate),

@@ -3,10 +3,10 @@
 use sentinel_metric_store::MetricStoreError;
 use sentinel_model::{Resolution, Timestamp};
 
-use super::combine::{combine, without_name};
+use super::combine::{combine, shown_labels};
 use super::evaluate::{Piece, reduce};
 use super::fetch::Want;
-use super::{Aggregation, Ask, Function, Source, unit_of_answer};
+use super::{Aggregation, Ask, Function, Source};
 use crate::dto::metric::{InstantAnswer, InstantSeries};
 use crate::live::LOOK_BACK_MS;
 
@@ -16,6 +16,7 @@ const SPAN_MS: i64 = 60_000;
 /// One series' answer before grouping.
 struct Known {
     labels: sentinel_model::Labels,
+    function: Function,
     at: Timestamp,
     value: f64,
 }
@@ -29,10 +30,11 @@ pub async fn instant(
 ) -> Result<InstantAnswer, MetricStoreError> {
     let (known, final_until) = known_at(source, ask, at).await?;
     let is_provisional = |at: Timestamp| final_until.is_none_or(|until| at >= until);
+    let common = ask.common(known.iter().map(|known| (known.labels.metric_name(), known.function)));
     let newest = known.iter().map(|known| known.at).max().unwrap_or(at);
     let mut series: Vec<InstantSeries> = if ask.aggregation == Aggregation::None {
         let one = |known: Known| InstantSeries {
-            labels: without_name(&known.labels),
+            labels: shown_labels(&known.labels, &ask.selector),
             timestamp_ms: known.at.as_millis(),
             value: Some(known.value).filter(|value| value.is_finite()),
             is_provisional: is_provisional(known.at),
@@ -46,7 +48,7 @@ pub async fn instant(
             value: line.steps.first().copied().flatten().filter(|value| value.is_finite()),
             is_provisional: is_provisional(newest),
         };
-        combine(lines, ask.aggregation, &ask.by).into_iter().map(group).collect()
+        combine(lines, ask).into_iter().map(group).collect()
     };
     let total_series = series.len();
     let rank = |series: &InstantSeries| series.value.unwrap_or(f64::NEG_INFINITY);
@@ -54,8 +56,8 @@ pub async fn instant(
     series.truncate(ask.limit);
     Ok(InstantAnswer {
         metric: ask.metric().to_owned(),
-        unit: unit_of_answer(ask.metric(), ask.function, ask.aggregation),
-        function: ask.function.dto(),
+        unit: common.unit,
+        function: common.function,
         at_ms: at.as_millis(),
         total_series,
         series,
@@ -72,20 +74,20 @@ async fn known_at(
         let look_back_ms = LOOK_BACK_MS.max(2 * resolution.as_millis());
         let want = Want {
             selector: &ask.selector,
-            function: ask.function,
+            function: Function::Value,
             from: at.saturating_sub_millis(look_back_ms),
             to: at.saturating_add_millis(1),
             resolution,
         };
-        let fetched = source.fetch(want).await?;
+        let fetched = source.fetch_chosen(want, ask.function).await?;
         let final_until = fetched.final_until;
         let mut known: Vec<Known> = fetched
             .series
             .into_iter()
             .filter_map(|(labels, found)| {
                 let newest = found.pieces.last()?.start;
-                let value = newest_value(&found.pieces, ask.function, resolution)?;
-                Some(Known { labels, at: newest, value })
+                let value = newest_value(&found.pieces, found.function, resolution)?;
+                Some(Known { labels, function: found.function, at: newest, value })
             })
             .collect();
         if !known.is_empty() {

@@ -6,8 +6,8 @@ use sentinel_model::{MetricKind, Selector, Timestamp};
 use super::combine::{Line, combine, stats, top};
 use super::evaluate::{RATE_SPAN_MS, evaluate, level};
 use super::fetch::{Fetched, Want};
-use super::{Aggregation, Function, Plan, Source, unit_of_answer};
-use crate::dto::metric::{Others, PointDto, QueriedSeries, RangeAnswer};
+use super::{Aggregation, Chosen, Function, Plan, Source, unit_of_answer};
+use crate::dto::metric::{FunctionDto, Others, PointDto, QueriedSeries, RangeAnswer, Unit};
 
 /// By how much one target may be behind another: two readings of a kubelet.
 const BEHIND_MS: i64 = 30_000;
@@ -16,10 +16,17 @@ const BEHIND_MS: i64 = 30_000;
 #[derive(Clone, Debug)]
 pub struct Ask {
     pub selector: Selector,
-    pub function: Function,
+    pub function: Chosen,
     pub aggregation: Aggregation,
     pub by: Vec<String>,
     pub limit: usize,
+}
+
+/// What holds for every series of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Common {
+    pub unit: Unit,
+    pub function: FunctionDto,
 }
 
 impl Ask {
@@ -30,6 +37,20 @@ impl Ask {
 
     pub fn metric(&self) -> &str {
         self.selector.metric_name().unwrap_or_default()
+    }
+
+    /// What all series of an answer have in common, given the metric and function of each.
+    pub fn common<'a>(&'a self, series: impl Iterator<Item = (&'a str, Function)>) -> Common {
+        let told = |(metric, function)| Common {
+            unit: unit_of_answer(metric, function, self.aggregation),
+            function: Function::dto(function),
+        };
+        let join = |a: Common, b: Common| Common {
+            unit: if a.unit == b.unit { a.unit } else { Unit::None },
+            function: if a.function == b.function { a.function } else { FunctionDto::ByKind },
+        };
+        let none = || told((self.metric(), self.function.of(MetricKind::Unknown)));
+        series.map(told).reduce(join).unwrap_or_else(none)
     }
 }
 
@@ -50,16 +71,16 @@ impl Source<'_> {
 /// # Errors
 /// Those of the store, and too many series or points.
 pub async fn range(source: Source<'_>, ask: &Ask, plan: Plan) -> Result<RangeAnswer, MetricStoreError> {
-    let before_ms = if ask.function == Function::Rate { RATE_SPAN_MS } else { 0 };
+    let before_ms = if ask.function.each().contains(&Function::Rate) { RATE_SPAN_MS } else { 0 };
     let with_lead = plan.with_lead(n_lead(ask, plan));
     let want = Want {
         selector: &ask.selector,
-        function: ask.function,
+        function: Function::Value,
         from: with_lead.from.saturating_sub_millis(before_ms),
         to: plan.to,
         resolution: plan.resolution,
     };
-    let fetched = source.fetch(want).await?;
+    let fetched = source.fetch_chosen(want, ask.function).await?;
     Ok(answer(fetched, ask, plan))
 }
 
@@ -74,7 +95,7 @@ fn n_behind(plan: Plan) -> usize {
 }
 
 fn is_levelled(ask: &Ask) -> bool {
-    ask.aggregation != Aggregation::None && ask.function != Function::Increase
+    ask.aggregation != Aggregation::None && ask.function != Chosen::One(Function::Increase)
 }
 
 fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
@@ -83,11 +104,12 @@ fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
         fetched.series.into_iter().filter(|(_, found)| !found.pieces.is_empty()).collect();
     // Grouping sums in this order: the same question has the same answer, bit by bit.
     found.sort_by(|a, b| a.0.cmp(&b.0));
+    let common = ask.common(found.iter().map(|(labels, found)| (labels.metric_name(), found.function)));
     let n_lead = n_lead(ask, plan);
     let with_lead = plan.with_lead(n_lead);
     let (labels, mut steps): (Vec<_>, Vec<_>) = found
         .into_iter()
-        .map(|(labels, found)| (labels, evaluate(&found.pieces, ask.function, &with_lead)))
+        .map(|(labels, found)| (labels, evaluate(&found.pieces, found.function, &with_lead)))
         .unzip();
     if is_levelled(ask) {
         level(&mut steps, n_behind(plan));
@@ -98,7 +120,7 @@ fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
         .map(|(labels, mut steps)| (labels, steps.split_off(n_lead)))
         .filter(|(_, steps)| steps.iter().any(Option::is_some))
         .collect();
-    let lines = combine(lines, ask.aggregation, &ask.by);
+    let lines = combine(lines, ask);
     let total_series = lines.len();
     let (lines, others) = top(lines, ask.limit);
     let points = |steps: &[Option<f64>]| -> Vec<PointDto> {
@@ -114,8 +136,8 @@ fn answer(fetched: Fetched, ask: &Ask, plan: Plan) -> RangeAnswer {
     };
     RangeAnswer {
         metric: ask.metric().to_owned(),
-        unit: unit_of_answer(ask.metric(), ask.function, ask.aggregation),
-        function: ask.function.dto(),
+        unit: common.unit,
+        function: common.function,
         step_ms: plan.step_ms,
         resolution: plan.resolution.as_str().to_owned(),
         from_ms: plan.from.as_millis(),

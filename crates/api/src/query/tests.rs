@@ -1,7 +1,7 @@
 //! Tests of evaluation and combination; the whole way through the store is tested with the routes.
 
 use proptest::prelude::*;
-use sentinel_model::{Labels, Timestamp};
+use sentinel_model::{Labels, Selector, Timestamp};
 
 use super::combine::{Line, combine, stats, top};
 use super::evaluate::{Piece, evaluate};
@@ -69,10 +69,20 @@ fn lines() -> Vec<(Labels, Vec<Option<f64>>)> {
         .collect()
 }
 
+fn ask(selector: &str, aggregation: Aggregation, by: &[&str]) -> Ask {
+    Ask {
+        selector: Selector::parse(selector).expect("a selector"),
+        function: Chosen::ByKind,
+        aggregation,
+        by: by.iter().map(|name| (*name).to_owned()).collect(),
+        limit: 50,
+    }
+}
+
 #[test]
 fn groups_by_labels() {
     let by_node = |aggregation| {
-        let lines = combine(lines(), aggregation, &["node".to_owned()]);
+        let lines = combine(lines(), &ask("m", aggregation, &["node"]));
         lines.into_iter().map(|line| (line.labels["node"].clone(), line.steps)).collect::<Vec<_>>()
     };
     let x = |aggregation| by_node(aggregation)[0].1[0];
@@ -82,19 +92,21 @@ fn groups_by_labels() {
     assert_eq!(x(Aggregation::Max), Some(3.0));
     assert_eq!(x(Aggregation::Count), Some(2.0));
     assert_eq!(by_node(Aggregation::Sum)[0].1[1], None, "no value at all stays none");
-    let all = combine(lines(), Aggregation::Sum, &[]);
+    let all = combine(lines(), &ask("m", Aggregation::Sum, &[]));
     assert_eq!(all, [Line { labels: Default::default(), steps: vec![Some(9.0), Some(7.0)] }]);
-    let each = combine(lines(), Aggregation::None, &[]);
+    let each = combine(lines(), &ask("m", Aggregation::None, &[]));
     assert_eq!(each.len(), 3);
     assert!(!each[0].labels.contains_key("__name__"));
+    let several = combine(lines(), &ask("{__name__=~\"m.*\"}", Aggregation::None, &[]));
+    assert_eq!(several[0].labels["__name__"], "m", "it may be what tells them apart");
 }
 
 #[test]
 fn keeps_the_largest_and_sums_the_others() {
-    let (kept, others) = top(combine(lines(), Aggregation::None, &[]), 1);
+    let (kept, others) = top(combine(lines(), &ask("m", Aggregation::None, &[])), 1);
     assert_eq!(kept[0].labels["pod"], "c");
     assert_eq!(others, Some((2, vec![Some(4.0), None])));
-    assert_eq!(top(combine(lines(), Aggregation::None, &[]), 3).1, None);
+    assert_eq!(top(combine(lines(), &ask("m", Aggregation::None, &[])), 3).1, None);
 }
 
 #[test]

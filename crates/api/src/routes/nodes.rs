@@ -56,5 +56,5 @@ pub async fn read_node(
     let groups = PodGroups::new(&pods, view);
     let row = node_row(&entry.state, groups.on_node(&entry.state), view)
         .ok_or(ApiError::NotFound { what: "node" })?;
-    Ok(Json(NodeDetailDto { row, labels: entry.state.labels.clone(), manifest: entry.manifest.read() }))
+    Ok(Json(NodeDetailDto { row, labels: entry.state.labels.clone(), manifest: entry.manifest() }))
 }

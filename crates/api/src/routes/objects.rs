@@ -27,6 +27,7 @@ pub async fn list_objects(
     Params((scope, paging, text)): Params<(Scope, Paging, Text)>,
 ) -> Result<Json<Page<ObjectRow>>, ApiError> {
     let [kind] = names.0;
+    check_kind(&app, &kind)?;
     let page = page_of(app.objects.of_kind(&kind), &scope, &paging, text.q.as_deref())?;
     Ok(Json(page.map(|entry| Some(object_row(&entry.state)))))
 }
@@ -50,11 +51,22 @@ pub async fn read_object(
     Params(cluster): Params<OneCluster>,
 ) -> Result<Json<ObjectDetailDto>, ApiError> {
     let [kind, namespace, name] = names.0;
+    check_kind(&app, &kind)?;
     let namespace = if namespace == "_" { "" } else { &namespace };
     let entry = one(app.objects.find(&kind, namespace, &name), &cluster, "object")?;
     Ok(Json(ObjectDetailDto {
         row: object_row(&entry.state),
         owners: entry.state.owners.iter().map(owner).collect(),
-        manifest: entry.manifest.read(),
+        manifest: entry.manifest(),
     }))
+}
+
+/// An empty list would say that there is none, where a word is only misspelt.
+fn check_kind(app: &App, kind: &str) -> Result<(), ApiError> {
+    let known = app.objects.kinds();
+    if known.contains(kind) {
+        return Ok(());
+    }
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(ApiError::UnknownKind { kind: kind.to_owned(), known })
 }

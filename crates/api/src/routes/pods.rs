@@ -93,7 +93,7 @@ pub async fn read_pod(
         labels: state.labels.clone(),
         owners: state.owners.iter().map(owner).collect(),
         containers: container_rows(state, pod, view),
-        manifest: entry.manifest.read(),
+        manifest: entry.manifest(),
     }))
 }
 

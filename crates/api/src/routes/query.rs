@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use sentinel_model::MetricKind;
 
 use crate::answers::{Asked, JsonBytes, Question, answer};
 use crate::app::App;
 use crate::dto::metric::{InstantAnswer, RangeAnswer};
 use crate::error::ApiError;
 use crate::params::{At, Expression, Params, Scope, Span, Steps};
-use crate::query::{Ask, Function, Plan, PlanError, instant, range};
+use crate::query::{Ask, Chosen, Function, Plan, PlanError, instant, range};
 use crate::scope::InScope as _;
 
 use super::metrics::parse_selector;
@@ -43,7 +44,8 @@ pub async fn query_range(
 ) -> Result<JsonBytes, ApiError> {
     let (from, to) = span.resolve(app.now())?;
     let ask = ask(&app, &scope, expression).await?;
-    let plan = Plan::new(from, to, steps.step, ask.function).map_err(|error| {
+    // Only quantiles need other steps, and they are never chosen by kind.
+    let plan = Plan::new(from, to, steps.step, ask.function.of(MetricKind::Unknown)).map_err(|error| {
         let field = if error == PlanError::Empty { "from" } else { "step" };
         ApiError::parameter(field, error.to_string())
     })?;
@@ -61,8 +63,9 @@ async fn ask(app: &App, scope: &Scope, expression: Expression) -> Result<Ask, Ap
         return Err(ApiError::parameter("match", "must choose something"));
     }
     let function = match expression.function {
-        Some(function) => function,
-        None => Function::default_for(app.source().kind_of(&selector).await?),
+        Some(function) => Chosen::One(function),
+        None if selector.metric_name().is_none() => Chosen::ByKind,
+        None => Chosen::One(Function::default_for(app.source().kind_of(&selector).await?)),
     };
     Ok(Ask {
         function,

@@ -87,7 +87,7 @@ pub async fn read_workload(
         conditions: workload.conditions.iter().map(condition).collect(),
         labels: state.labels.clone(),
         pods: pods.iter().filter_map(|pod| pod_row(&pod.state, view)).collect(),
-        manifest: entry.manifest.read(),
+        manifest: entry.manifest(),
     }))
 }
 

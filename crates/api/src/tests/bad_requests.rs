@@ -16,6 +16,7 @@ fn expect(answer: &Answer, status: u16, code: &str, what: &str) {
     assert_eq!(problem["status"], status, "{what}");
     assert_eq!(problem["type"], format!("urn:sentinel:problem:{code}"), "{what}");
     assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{what}");
+    assert!(problem["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "the next step: {what}");
     assert!(answer.body.len() <= 1_024, "{what}: {} bytes", answer.body.len());
     assert!(!answer.body.contains(&b'\n') && !answer.body.contains(&0x1b), "{what}");
 }
@@ -48,6 +49,8 @@ async fn numbers_and_words_out_of_bounds_are_named() {
         ("/api/v1/pods?limit=1&limit=2", "invalid_parameter", "limit"),
         ("/api/v1/pods?is_healthy=maybe", "invalid_parameter", "is_healthy"),
         ("/api/v1/logs?order=sideways", "invalid_parameter", "order"),
+        ("/api/v1/logs?q=%22not%20closed", "invalid_parameter", "q"),
+        ("/api/v1/events/histogram?q=a%20-%22b", "invalid_parameter", "q"),
         ("/api/v1/events?severity=loud", "invalid_parameter", "severity"),
         ("/api/v1/events/facets", "invalid_parameter", "field"),
         ("/api/v1/events/facets?field=colour", "invalid_parameter", "field"),

@@ -227,10 +227,39 @@ async fn a_name_in_two_clusters_needs_the_cluster() {
 async fn objects_of_any_kind_are_found_also_without_a_namespace() {
     let shop = shop();
     assert_eq!(listed(&shop, "/api/v1/objects/Service").await, ["web"]);
-    assert_eq!(listed(&shop, "/api/v1/objects/Secret").await, [""; 0]);
+    assert_eq!(listed(&shop, "/api/v1/objects/Ingress").await, [""; 0], "there is none");
+    let misspelt = shop.get("/api/v1/objects/Services").await;
+    assert_eq!((misspelt.status.as_u16(), &misspelt.json()["code"]), (404, &json!("unknown_kind")));
+    assert!(misspelt.json()["hint"].as_str().is_some_and(|hint| hint.contains("Service, StatefulSet")));
+    assert_eq!(shop.get("/api/v1/objects/Pods/shop/web-1").await.json()["code"], "unknown_kind");
     let namespace = shop.json("/api/v1/objects/Namespace/_/shop").await;
     assert_eq!(namespace["manifest"]["kind"], "Namespace");
     assert_eq!(shop.json("/api/v1/nodes/node-1").await["manifest"]["kind"], "Node");
+}
+
+#[tokio::test]
+async fn an_overview_of_a_namespace_counts_what_is_used_and_told_there() {
+    let shop = shop();
+    let memory = |name: &str, labels: &[(&str, &str)], value: f64| {
+        let labels: Vec<_> = [("cluster", CLUSTER)].iter().chain(labels).copied().collect();
+        (sentinel_testkit::build::series(sentinel_model::MetricKind::Gauge, name, &labels), value)
+    };
+    let of = |namespace: &'static str, pod: &'static str| [("namespace", namespace), ("pod", pod)];
+    let rows = [
+        memory("node_memory_working_set_bytes", &[("node", "node-1")], 900.0),
+        memory("pod_memory_working_set_bytes", &of("shop", "web-1"), 100.0),
+        memory("pod_memory_working_set_bytes", &of("media", "other"), 200.0),
+    ];
+    let rows: Vec<_> =
+        rows.iter().map(|(series, value)| (series.clone(), std::slice::from_ref(value))).collect();
+    shop.live(10, &rows);
+    let used = async |query: &str| {
+        let overview = shop.json(&format!("/api/v1/overview{query}")).await;
+        (overview["capacity"]["memory"]["used"].as_f64(), overview["counts"]["n_series"].as_u64())
+    };
+    assert_eq!(used("").await, (Some(900.0), Some(3)), "all of the nodes");
+    assert_eq!(used("?namespace=shop").await, (Some(100.0), Some(1)));
+    assert_eq!(used("?namespace=nope").await, (None, Some(0)));
 }
 
 #[tokio::test]

@@ -69,6 +69,34 @@ async fn wide_windows_continue_into_narrow_ones() {
 }
 
 #[tokio::test]
+async fn several_metrics_keep_their_names_and_each_has_the_function_of_its_kind() {
+    let harness = Harness::new();
+    let other = series(MetricKind::Gauge, "used_files", &[("pod", "a"), ("namespace", "shop")]);
+    harness.stored(&gauge("a"), Resolution::TenSeconds, 60, &[7.0; 6]).await;
+    harness.stored(&other, Resolution::TenSeconds, 60, &[3.0; 6]).await;
+    harness.live(60, &[(counter("a"), &[0.0, 10.0, 20.0, 30.0, 40.0, 50.0])]);
+    let range = harness.json("/api/v1/query_range?match={namespace=%22shop%22}&from=-30s&step=10s").await;
+    let instant = harness.json("/api/v1/query?match={namespace=%22shop%22}").await;
+    let names = |answer: &Value| {
+        let series = answer["series"].as_array().expect("series").iter();
+        series.map(|one| one["labels"]["__name__"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    for answer in [&range, &instant] {
+        assert_eq!(names(answer), ["used_bytes", "used_files", "requests_total"]);
+        assert_eq!((&answer["function"], &answer["unit"]), (&json!("by_kind"), &json!("none")));
+    }
+    assert_eq!(values(&range["series"][0]), [Some(7.0); 3]);
+    assert_eq!(values(&range["series"][2]), [Some(1.0); 3], "a rate");
+    assert_eq!(instant["series"][2]["value"], 1.0);
+    let gauges = harness.json("/api/v1/query_range?match={__name__=~%22used_.*%22}&from=-30s").await;
+    assert_eq!((names(&gauges).len(), &gauges["function"]), (2, &json!("value")));
+    let rates = harness.json("/api/v1/query_range?match={__name__=~%22.*%22}&from=-30s&function=rate").await;
+    assert_eq!(rates["function"], "rate", "what is asked for stands");
+    let one = harness.json("/api/v1/query_range?match={__name__=%22used_bytes%22}&from=-30s").await;
+    assert_eq!(one["series"][0]["labels"], json!({"namespace": "shop", "pod": "a"}));
+}
+
+#[tokio::test]
 async fn series_are_grouped_and_the_rest_is_summed() {
     let harness = Harness::new();
     for (pod, value) in [("a", 1.0), ("b", 2.0), ("c", 4.0)] {

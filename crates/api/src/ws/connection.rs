@@ -2,7 +2,6 @@
 //! a message only when the one before has left, so that a slow client holds no queue here: it lags behind
 //! the shared rings, and what it misses is counted.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
 
-use super::protocol::{PROTOCOL, Reply, Request, Subscribe, TopicName, parse};
+use super::protocol::{PROTOCOL, Reply, Request, Subscribe, TopicName, id_of, parse};
 use super::sessions::Session;
 use crate::app::App;
 use crate::error::ApiError;
@@ -111,32 +110,33 @@ impl Reader<'_> {
                 Message::Ping(_) | Message::Pong(_) => continue,
                 Message::Close(_) => return None,
             };
-            match self.obey(&text).await {
-                ControlFlow::Continue(true) => {}
-                ControlFlow::Continue(false) if n_refused < MAX_REFUSED => n_refused += 1,
-                ControlFlow::Continue(false) => {
-                    return Some(self.refuse("refused", close_code::POLICY, "too many bad requests"));
-                }
-                ControlFlow::Break(end) => return Some(end),
+            if self.obey(&text).await {
+                continue;
             }
+            if n_refused == MAX_REFUSED {
+                return Some(self.refuse("refused", close_code::POLICY, "too many bad requests"));
+            }
+            n_refused += 1;
         }
         None
     }
 
     /// Whether the request was good.
-    async fn obey(&self, text: &str) -> ControlFlow<End, bool> {
+    async fn obey(&self, text: &str) -> bool {
         let request = match parse(text) {
             Ok(request) => request,
             Err(message) => {
                 let message = format!("is not a known message: {message}");
-                self.error(None, &ApiError::Body { field: None, message }).await;
-                return ControlFlow::Break(self.refuse("message", close_code::POLICY, "not a known message"));
+                let error = ApiError::Body { field: None, message };
+                self.app.own.reject("websocket", error.code());
+                self.error(id_of(text).as_deref(), &error).await;
+                return false;
             }
         };
         let (id, outcome) = match request {
             Request::Ping {} => {
                 self.reply(&Reply::Pong { time_ms: self.app.now().as_millis() }).await;
-                return ControlFlow::Continue(true);
+                return true;
             }
             Request::Subscribe(subscribe) => (subscribe.id.clone(), self.subscribe(subscribe).await),
             Request::Unsubscribe { id } => {
@@ -148,7 +148,7 @@ impl Reader<'_> {
             self.app.own.reject("websocket", error.code());
             self.error(Some(&id), error).await;
         }
-        ControlFlow::Continue(outcome.is_ok())
+        outcome.is_ok()
     }
 
     async fn subscribe(&self, subscribe: Subscribe) -> Result<(), ApiError> {

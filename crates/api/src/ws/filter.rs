@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::protocol::TopicName;
 use crate::dto::record::{EventRow, LogRow};
 use crate::error::ApiError;
-use crate::params::{EVENT_SEVERITIES, LOG_SEVERITIES, Scope};
+use crate::params::{EVENT_SEVERITIES, LOG_SEVERITIES, Scope, search_text};
 use crate::query::Function;
 use crate::scope::InScope as _;
 
@@ -102,7 +102,7 @@ impl Watch {
             TopicName::Usage => Self::Usage { scope },
             TopicName::Events => Self::Events(Box::new(EventWatch {
                 scope,
-                words: Words::parse(filter.q.as_deref().unwrap_or_default()),
+                words: Words::parse(&search_text("filter.q", filter.q.unwrap_or_default())?),
                 severity: known(filter.severity.values()?, &EVENT_SEVERITIES)?,
                 reason: filter.reason.values()?,
                 object_kind: filter.object_kind.values()?,
@@ -112,7 +112,7 @@ impl Watch {
             })),
             TopicName::Logs => Self::Logs(Box::new(LogWatch {
                 scope,
-                words: Words::parse(filter.q.as_deref().unwrap_or_default()),
+                words: Words::parse(&search_text("filter.q", filter.q.unwrap_or_default())?),
                 severity: known(filter.severity.values()?, &LOG_SEVERITIES)?,
                 pod: filter.pod.values()?,
                 container: filter.container.values()?,

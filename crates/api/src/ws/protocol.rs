@@ -183,3 +183,12 @@ pub fn parse(text: &str) -> Result<Request, String> {
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| error.to_string())?;
     serde_json::from_str(raw.get()).map_err(|error| error.to_string())
 }
+
+/// The id of a message that is no request, so that its sender knows which one failed.
+pub fn id_of(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_str::<Named>(text).ok().map(|named| named.id)
+}

@@ -102,7 +102,7 @@ impl Session {
                 return Err(ApiError::parameter("id", "is in use; unsubscribe first"));
             }
             if subscriptions.len() >= limit {
-                return Err(ApiError::TooMuch { selected: format!("{} ", limit + 1), limit });
+                return Err(ApiError::TooManySubscriptions { limit });
             }
         }
         let resumed = sessions.resume(&request)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use sentinel_model::{Field, ObjectDetail, Timestamp};
+use sentinel_model::{Field, ObjectDetail, Selector, Timestamp};
 
 use super::filter::Watch;
 use super::protocol::{Item, MetricItem, ObjectItem, Op, Row, TopicName, UsageItem};
@@ -14,7 +14,7 @@ use crate::feed::Feed;
 use crate::live::{LiveSeries, LiveWindow, counter_window, growths};
 use crate::objects::{Change, Entry, Place, Removed};
 use crate::params::Scope;
-use crate::query::{Function, without_name};
+use crate::query::{Function, shown_labels};
 use crate::rows::{View, is_finished, is_top_level, node_row, object_row, pod_row, workload_row};
 use crate::scope::InScope as _;
 use crate::usage::{Used, UsedBy};
@@ -73,7 +73,8 @@ impl Subscription {
                         news.dropped += 1;
                         continue;
                     }
-                    let items = metric_items(&series, *function, self.place, &mut self.references, seq);
+                    let told = Told { selector, function: *function, seen: self.place, seq };
+                    let items = metric_items(&series, told, &mut self.references);
                     self.backlog.extend(items.into_iter().map(Item::Metric));
                 }
                 self.place = version;
@@ -127,20 +128,26 @@ fn read_feed<T>(
 
 // === Metrics ===
 
-fn metric_items(
-    series: &LiveSeries,
+/// What a message tells of a series.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    selector: &'a Selector,
+    /// `None`: what its kind asks for.
     function: Option<Function>,
+    /// Version up to which the client has seen everything.
     seen: u64,
-    references: &mut References,
+    /// Number of the message.
     seq: u64,
-) -> Vec<MetricItem> {
-    let function = function.unwrap_or_else(|| Function::default_for(series.series.kind));
-    let points = points_of(&series.windows, function, seen);
+}
+
+fn metric_items(series: &LiveSeries, told: Told<'_>, references: &mut References) -> Vec<MetricItem> {
+    let function = told.function.unwrap_or_else(|| Function::default_for(series.series.kind));
+    let points = points_of(&series.windows, function, told.seen);
     if points.is_empty() {
         return Vec::new();
     }
-    let (reference, is_told) = references.of(series.id, seq);
-    let mut labels = (!is_told).then(|| without_name(&series.series.labels));
+    let (reference, is_told) = references.of(series.id, told.seq);
+    let mut labels = (!is_told).then(|| shown_labels(&series.series.labels, told.selector));
     let item = |(t, v): (Timestamp, f64)| MetricItem {
         reference,
         labels: labels.take(),

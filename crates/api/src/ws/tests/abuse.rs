@@ -104,8 +104,9 @@ async fn messages_that_are_no_text_or_too_large_are_closed() {
 }
 
 #[tokio::test]
-async fn messages_that_nobody_knows_are_closed_with_1008() {
+async fn messages_that_nobody_knows_are_answered_and_the_connection_lives() {
     let served = Served::start().await;
+    let mut client = Client::connect(&served).await;
     let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(200), "]".repeat(200));
     for text in [
         "",
@@ -126,12 +127,14 @@ async fn messages_that_nobody_knows_are_closed_with_1008() {
         r#"{"type":"unsubscribe"}"#,
         &deep,
     ] {
-        let mut client = Client::connect(&served).await;
         client.send_text(text).await;
         let error = client.next_of("error").await;
         assert_eq!(error["problem"]["code"], "invalid_body", "{text}");
-        assert_eq!(client.close_code().await, Some(1008), "{text}");
     }
+    client.send_text(r#"{"type":"subscribe","id":"s7","topic":"secrets"}"#).await;
+    let error = client.next_of("error").await;
+    assert_eq!(error["id"], "s7", "its sender learns which request failed");
+    assert_eq!(client.subscribe("s7", "logs", json!({})).await["type"], "subscribed");
     served.stop().await;
 }
 
@@ -151,6 +154,7 @@ async fn requests_that_cannot_be_met_are_answered_and_the_connection_lives() {
         (json!({"type": "subscribe", "id": "1", "topic": "logs", "max_rate": 1e308}), "max_rate"),
         (json!({"type": "subscribe", "id": "1", "topic": "logs", "max_rate": -1}), "max_rate"),
         (json!({"type": "subscribe", "id": "1", "topic": "logs", "filter": {"pods": 1}}), "filter"),
+        (json!({"type": "subscribe", "id": "1", "topic": "logs", "filter": {"q": "\"a b"}}), "filter.q"),
         (
             json!({"type": "subscribe", "id": "1", "topic": "logs", "filter": {"severity": "loud"}}),
             "filter.severity",
@@ -206,7 +210,10 @@ async fn subscriptions_and_clients_are_bounded() {
     for id in ["1", "2", "3"] {
         assert_eq!(client.subscribe(id, "logs", json!({})).await["type"], "subscribed");
     }
-    assert_eq!(client.subscribe("4", "logs", json!({})).await["problem"]["code"], "too_much");
+    let one_too_many = client.subscribe("4", "logs", json!({})).await;
+    assert_eq!(one_too_many["problem"]["code"], "too_much");
+    let detail = "this connection has 3 subscriptions, and may not have more";
+    assert_eq!(one_too_many["problem"]["detail"], detail);
     let _second = Client::connect(&served).await;
     assert_eq!(upgrade_status(&served, "", "").await, 503);
     served.stop().await;
@@ -231,5 +238,12 @@ async fn a_flood_of_messages_or_of_bad_requests_ends_the_connection() {
         }
     }
     assert_eq!(stubborn.close_code().await, Some(1008));
+    let mut babbling = Client::connect(&served).await;
+    for _ in 0..60 {
+        if futures::SinkExt::send(&mut babbling.socket, "hello".into()).await.is_err() {
+            break;
+        }
+    }
+    assert_eq!(babbling.close_code().await, Some(1008));
     served.stop().await;
 }
