@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel_model::Topic;
-use sentinel_runtime::config::{bytes, duration, tagged};
+use sentinel_runtime::config::{Problem, bytes, duration, tagged};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which bus, and how it is set.
@@ -130,6 +130,14 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Values that cannot work.
+    pub fn problems(&self) -> Vec<Problem> {
+        let Self::Embedded(embedded) = self;
+        embedded.problems()
+    }
+}
+
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -175,23 +183,51 @@ impl EmbeddedConfig {
         Keep::Recent { time, bytes }
     }
 
-    /// The line to write for the first value that cannot work.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        if !(1..=1_024).contains(&self.partitions) {
-            return Some("bus.partitions must be 1 to 1024; write partitions = 4");
+    /// Values that cannot work.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |is_wrong: bool, key: &str, fact: &str, line: &str| {
+            Problem::new(format!("bus.{key}"), fact, line).when(is_wrong, &mut problems);
+        };
+        let is_many = !(1..=1_024).contains(&self.partitions);
+        refuse(is_many, "partitions", "must be 1 to 1024", "partitions = 4");
+        let is_wide = !(1_024..=64 * MIB).contains(&self.max_message_bytes);
+        refuse(is_wide, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"4MiB\"");
+        let is_small = self.write_buffer_bytes < 64 << 10;
+        refuse(is_small, "write_buffer_bytes", "must be 64KiB at least", "write_buffer_bytes = \"8MiB\"");
+        let is_zero = self.maintenance_interval.is_zero();
+        refuse(is_zero, "maintenance_interval", "must not be 0", "maintenance_interval = \"10s\"");
+        let is_zero = self.fsync == Fsync::Interval && self.fsync_interval.is_zero();
+        refuse(
+            is_zero,
+            "fsync_interval",
+            "must not be 0; fsync = \"always\" waits for the disk",
+            "fsync_interval = \"100ms\"",
+        );
+        for topic in Topic::ALL {
+            let Keep::Recent { time, bytes } = self.keep(topic) else { continue };
+            let name = topic_key(topic);
+            let (time_key, bytes_key) = (format!("retention.{name}"), format!("max_bytes.{name}"));
+            let Keep::Recent { time: usual_time, bytes: usual_bytes } = defaults(topic) else { continue };
+            let line = format!("{name} = \"{}\"", duration::print(usual_time));
+            refuse(time.is_zero(), &time_key, "must not be 0", &line);
+            let line = format!("{name} = \"{}\"", bytes::print(usual_bytes));
+            refuse(bytes == 0, &bytes_key, "must not be 0", &line);
         }
-        if !(1_024..=64 * MIB).contains(&self.max_message_bytes) {
-            return Some("bus.max_message_bytes must be 1KiB to 64MiB; write max_message_bytes = \"4MiB\"");
-        }
-        if self.write_buffer_bytes < 64 << 10 {
-            return Some(
-                "bus.write_buffer_bytes must be 64KiB at least; write write_buffer_bytes = \"8MiB\"",
-            );
-        }
-        if self.maintenance_interval.is_zero() {
-            return Some("bus.maintenance_interval must not be 0; write maintenance_interval = \"10s\"");
-        }
-        None
+        problems
+    }
+}
+
+/// Its key in `retention` and `max_bytes`.
+const fn topic_key(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Metrics => "metrics",
+        Topic::Logs => "logs",
+        Topic::Events => "events",
+        Topic::Objects => "objects",
+        Topic::Rollups => "rollups",
+        Topic::Live => "live",
+        Topic::DeadLetters => "dead_letters",
     }
 }
 
@@ -261,7 +297,7 @@ mod tests {
     #[test]
     fn refuses_an_unknown_key_with_the_line_to_write() {
         let message = read("PARTITION", "3").expect_err("an unknown key");
-        assert!(message.ends_with("write: partitions = 4"), "{message}");
+        assert!(message.ends_with("write: partitions = 3"), "{message}");
         assert!(read("KIND", "kafkaesque").is_err());
     }
 
@@ -283,8 +319,12 @@ mod tests {
 
     #[test]
     fn values_that_cannot_work_are_named() {
-        assert_eq!(EmbeddedConfig::default().problem(), None);
-        let none = EmbeddedConfig { partitions: 0, ..EmbeddedConfig::default() };
-        assert!(none.problem().is_some_and(|problem| problem.contains("partitions = 4")));
+        assert_eq!(EmbeddedConfig::default().problems(), []);
+        let mut wrong = EmbeddedConfig { partitions: 0, max_message_bytes: 10, ..EmbeddedConfig::default() };
+        wrong.retention.live = Duration::ZERO;
+        let told: Vec<String> = wrong.problems().iter().map(ToString::to_string).collect();
+        assert_eq!(told[0], "bus.partitions: must be 1 to 1024; write: partitions = 4");
+        assert!(told[1].ends_with("write: max_message_bytes = \"4MiB\""), "{told:?}");
+        assert!(told[2].starts_with("bus.retention.live") && told[2].ends_with("live = \"15m\""), "{told:?}");
     }
 }

@@ -7,18 +7,18 @@ use std::sync::Arc;
 
 use sentinel_bus::Bus;
 use sentinel_runtime::admin::Admin;
-use sentinel_runtime::config::variable;
+use sentinel_runtime::config::{Problem, variable};
 use sentinel_runtime::{DataDir, Health, Registry, Service, ServiceError, Shutdown, spawn};
 use tracing::info;
 
-use crate::fetch::{UrlError, scrape_client, target_url};
-use crate::ingest::TargetLabels;
+use crate::fetch::{UrlError, scrape_client};
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings, SpoolUnusable};
-use crate::sources::kubernetes::Kubernetes;
+use crate::sources::kubernetes::{Kubernetes, NOTHING_TO_WATCH};
 use crate::sources::own::OwnMetrics;
-use crate::sources::scrape::{Endpoint, Scraper};
-use crate::{Config, Outlet, ScrapeTarget, Source, SourceContext, TargetKind};
+use crate::sources::scrape::Scraper;
+use crate::targets::{TargetBoard, endpoint};
+use crate::{Config, Enabled, Outlet, Source, SourceContext};
 
 /// What the collector is built from besides its configuration.
 pub struct CollectorHandles {
@@ -34,12 +34,12 @@ pub struct CollectorHandles {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("collector.{key} is not usable: {message}")]
-    Config { key: String, message: String },
+    #[error("{0}")]
+    Config(Problem),
     #[error("collector.scrape: {url:?} is not usable: {source}")]
     Target { url: String, source: UrlError },
-    #[error("collector.scrape: {first:?} and {second:?} have one name and address; give one another name")]
-    SameTarget { first: String, second: String },
+    #[error("collector.kubernetes is not usable: {message}")]
+    Kubernetes { message: String },
     #[error(transparent)]
     Spool(#[from] SpoolUnusable),
     #[error("TLS for scrapes cannot be set up: {0}")]
@@ -61,7 +61,7 @@ impl Collector {
         handles: CollectorHandles,
         registry: &mut Registry,
     ) -> Result<Self, BuildError> {
-        check(config)?;
+        config.problems().into_iter().next().map_or(Ok(()), |problem| Err(BuildError::Config(problem)))?;
         let collector: Arc<str> = if config.id.is_empty() { host_name() } else { config.id.clone() }.into();
         let settings = OutletSettings {
             cluster: handles.cluster.as_str().into(),
@@ -93,7 +93,10 @@ impl Collector {
             handles.bus,
             handles.data_dir.path().to_owned(),
         )
-        .map_err(|error| BuildError::Config { key: "kubernetes".to_owned(), message: error.to_string() })?;
+        .map_err(|error| BuildError::Kubernetes { message: error.to_string() })?;
+        if let Some(why) = nothing_to_collect(config, cluster.is_some()) {
+            context.health.component("collector.sources").degraded(why);
+        }
         if let Some(cluster) = cluster {
             sources.push(Box::new(cluster));
         }
@@ -128,69 +131,27 @@ impl Service for Collector {
     }
 }
 
-pub(crate) fn check(config: &Config) -> Result<(), BuildError> {
-    let refuse = |key: &str, message: &str| {
-        Err(BuildError::Config { key: key.to_owned(), message: message.to_owned() })
-    };
-    if config.scrape_interval.is_zero() {
-        return refuse("scrape_interval", "write at least \"1s\"");
-    }
-    if config.scrape_timeout.is_zero() || config.scrape_timeout > config.scrape_interval {
-        return refuse("scrape_timeout", "write more than zero and at most scrape_interval");
-    }
-    if config.id.contains('/') {
-        return refuse("id", "write a name without '/'");
-    }
-    if config.outlet.queue_bytes == 0 {
-        return refuse("outlet.queue_bytes", "write at least \"1MiB\"");
-    }
-    Ok(())
-}
-
 fn scrapers(config: &Config, context: &SourceContext) -> Result<Vec<Box<dyn Source>>, BuildError> {
     let mut sources: Vec<Box<dyn Source>> = Vec::new();
     let client = scrape_client()?;
-    let mut known: Vec<(String, &str)> = Vec::new();
+    if config.scrape.is_empty() {
+        return Ok(sources);
+    }
+    let board = TargetBoard::new(context.health.component("collector.targets"), config.scrape.len());
     for target in &config.scrape {
-        let endpoint = endpoint(target, config, &context.cluster)?;
-        if let Some((_, first)) = known.iter().find(|(name, _)| *name == endpoint.target) {
-            let (first, second) = ((*first).to_owned(), target.url.clone());
-            return Err(BuildError::SameTarget { first, second });
-        }
-        known.push((endpoint.target.clone(), &target.url));
-        sources.push(Box::new(Scraper::new(endpoint, client.clone(), context.clone())));
+        let endpoint = endpoint(target, config, &context.cluster)
+            .map_err(|source| BuildError::Target { url: target.url.clone(), source })?;
+        let scraper = Scraper::new(endpoint, client.clone(), context.clone());
+        sources.push(Box::new(scraper.telling(board.clone())));
     }
     Ok(sources)
 }
 
-pub(crate) fn endpoint(
-    target: &ScrapeTarget,
-    config: &Config,
-    cluster: &str,
-) -> Result<Endpoint, BuildError> {
-    let url =
-        target_url(&target.url).map_err(|source| BuildError::Target { url: target.url.clone(), source })?;
-    let port = url.port_or_known_default().unwrap_or_default();
-    let instance = format!("{}:{port}", url.host_str().unwrap_or_default());
-    let job = target.name.clone().unwrap_or_else(|| instance.clone());
-    let interval = target.interval.unwrap_or(config.scrape_interval);
-    if interval.is_zero() {
-        let message = format!("interval of {}: write at least \"1s\"", target.url);
-        return Err(BuildError::Config { key: "scrape".to_owned(), message });
-    }
-    let own = [("job", job.as_str()), ("instance", &instance), ("cluster", cluster)];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    // Labels of the configuration win, as `labels` of a static target do in Prometheus.
-    let labels = TargetLabels::new(own.into_iter().chain(target.labels.clone()));
-    Ok(Endpoint {
-        target: format!("scrape/{job}/{instance}{}", url.path()),
-        url,
-        kind: TargetKind::Scrape,
-        labels,
-        interval,
-        timeout: config.scrape_timeout.min(interval),
-        openmetrics: target.openmetrics.unwrap_or(config.openmetrics),
-    })
+/// A collector without sources would run in silence and look healthy.
+fn nothing_to_collect(config: &Config, has_cluster: bool) -> Option<String> {
+    let is_meant = config.kubernetes.enabled == Enabled::Never;
+    let (fact, next) = NOTHING_TO_WATCH;
+    (!has_cluster && config.scrape.is_empty() && !is_meant).then(|| format!("cluster: {fact}; {next}"))
 }
 
 /// As the system knows it.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use sentinel_runtime::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
 
-use crate::sources::kubernetes::KubernetesConfig;
+use crate::sources::kubernetes::{self, KubernetesConfig};
+use crate::targets;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -100,6 +102,46 @@ pub enum OutletPolicy {
     /// The oldest spooled data make room; each drop is counted.
     DropOldest,
 }
+
+impl Config {
+    /// Values that cannot work.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |is_wrong: bool, key: &str, fact: &str, line: &str| {
+            Problem::new(format!("collector.{key}"), fact, line).when(is_wrong, &mut problems);
+        };
+        let (interval, timeout) = (self.scrape_interval, self.scrape_timeout);
+        refuse(interval.is_zero(), "scrape_interval", "must be at least 1ms", "scrape_interval = \"10s\"");
+        let is_wrong = timeout.is_zero() || (timeout > interval && !interval.is_zero());
+        let fact = "must be more than 0 and at most scrape_interval";
+        let line = format!("scrape_timeout = \"{}\"", duration::print(interval.mul_f64(0.8)));
+        refuse(is_wrong, "scrape_timeout", fact, &line);
+        refuse(self.id.contains('/'), "id", "must be a name without '/'", "id = \"collector-1\"");
+        let limits = &self.limits;
+        let (one, some) = ("must be at least 1", "must be more than 0");
+        refuse(limits.body_bytes == 0, "limits.body_bytes", some, "body_bytes = \"64MiB\"");
+        let none = limits.samples_per_scrape == 0;
+        refuse(none, "limits.samples_per_scrape", one, "samples_per_scrape = 500000");
+        let few = limits.labels_per_series < FEWEST_LABELS;
+        let fact = format!(
+            "must be at least {FEWEST_LABELS}, as every series has its name, job, instance and cluster"
+        );
+        refuse(few, "limits.labels_per_series", &fact, "labels_per_series = 64");
+        let none = limits.label_name_bytes == 0;
+        refuse(none, "limits.label_name_bytes", some, "label_name_bytes = \"1KiB\"");
+        let none = limits.label_value_bytes == 0;
+        refuse(none, "limits.label_value_bytes", some, "label_value_bytes = \"16KiB\"");
+        let none = limits.series_per_target == 0;
+        refuse(none, "limits.series_per_target", one, "series_per_target = 500000");
+        refuse(self.outlet.queue_bytes == 0, "outlet.queue_bytes", some, "queue_bytes = \"32MiB\"");
+        problems.extend(kubernetes::problems(&self.kubernetes));
+        problems.extend(targets::problems(self));
+        problems
+    }
+}
+
+/// Those that every scraped series has.
+const FEWEST_LABELS: usize = 4;
 
 impl Default for Config {
     fn default() -> Self {

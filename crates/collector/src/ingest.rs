@@ -10,7 +10,7 @@ use crate::{FrameBuilder, Limits};
 const MAX_AHEAD_MS: i64 = 600_000;
 
 /// What every series of a target is given.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TargetLabels {
     /// Sorted by name, unique.
     pairs: Vec<(String, String)>,

@@ -12,6 +12,7 @@ mod probe;
 mod redact;
 mod source;
 mod sources;
+mod targets;
 #[cfg(test)]
 mod testing;
 

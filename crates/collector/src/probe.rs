@@ -116,9 +116,9 @@ impl Finding {
 
 /// Asks the cluster and every target, and reports each finding as it comes.
 pub async fn probe(config: &Config, cluster: &str, report: &mut (dyn FnMut(Finding) + Send)) {
-    if let Err(error) = crate::collector::check(config) {
-        let next = "correct the configuration file, section [collector]";
-        report(Finding::problem(Subject::Settings, error.to_string(), next));
+    for problem in config.problems() {
+        let next = problem.write.as_ref().map_or_else(String::new, |line| format!("write: {line}"));
+        report(Finding::problem(Subject::Settings, problem.place_and_fact(), next));
     }
     kubernetes::probe(config, report).await;
     let client = match scrape_client() {

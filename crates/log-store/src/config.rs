@@ -2,25 +2,27 @@
 
 use std::time::Duration;
 
-use sentinel_runtime::config::duration;
-use serde::{Deserialize, Serialize};
+use sentinel_runtime::config::{Problem, duration, tagged};
+use serde::{Deserialize, Deserializer, Serialize};
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Config {
     /// One tantivy index a day in the data folder.
     Embedded {
         /// Days that end before now less this are deleted whole.
-        #[serde(default = "default_retention", with = "duration")]
+        #[serde(with = "duration")]
         retention: Duration,
         /// Writes are gathered this long into one commit; they return when it is done.
-        #[serde(default = "default_commit_interval", with = "duration")]
+        #[serde(with = "duration")]
         commit_interval: Duration,
     },
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 const fn default_retention() -> Duration {
-    Duration::from_secs(7 * 86_400)
+    DAY.saturating_mul(7)
 }
 
 /// tantivy has no back-pressure against many small commits, so that a commit a second is as often as is
@@ -29,8 +31,80 @@ const fn default_commit_interval() -> Duration {
     Duration::from_millis(1_000)
 }
 
+/// What is written waits for its commit, and its writers with it.
+const MAX_COMMIT_INTERVAL: Duration = Duration::from_secs(60);
+
 impl Default for Config {
     fn default() -> Self {
         Self::Embedded { retention: default_retention(), commit_interval: default_commit_interval() }
+    }
+}
+
+impl<'de> Deserialize<'de> for Config {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+        enum Tagged {
+            Embedded {
+                #[serde(default = "default_retention", with = "duration")]
+                retention: Duration,
+                #[serde(default = "default_commit_interval", with = "duration")]
+                commit_interval: Duration,
+            },
+        }
+        let Tagged::Embedded { retention, commit_interval } = tagged(deserializer, "embedded")?;
+        Ok(Self::Embedded { retention, commit_interval })
+    }
+}
+
+impl Config {
+    /// Values that cannot work.
+    pub fn problems(&self) -> Vec<Problem> {
+        let Self::Embedded { retention, commit_interval } = self;
+        let mut problems = Vec::new();
+        Problem::new("log_store.retention", "must not be 0", "retention = \"7d\"")
+            .when(retention.is_zero(), &mut problems);
+        Problem::new(
+            "log_store.commit_interval",
+            "must be more than 0 and 1m at most",
+            "commit_interval = \"1s\"",
+        )
+        .when(commit_interval.is_zero() || *commit_interval > MAX_COMMIT_INTERVAL, &mut problems);
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sentinel_runtime::config::{Sources, load};
+
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Whole {
+        log_store: Config,
+    }
+
+    fn read(key: &str, value: &str) -> Result<Config, String> {
+        let env = vec![(format!("SENTINEL__LOG_STORE__{key}"), value.to_owned())];
+        let whole: Whole = load(&Sources { env, ..Sources::default() }).map_err(|error| error.to_string())?;
+        Ok(whole.log_store)
+    }
+
+    #[test]
+    fn one_key_can_be_set_alone() {
+        let Config::Embedded { retention, commit_interval } = read("RETENTION", "3d").expect("valid");
+        assert_eq!((retention, commit_interval), (DAY * 3, default_commit_interval()));
+        assert!(read("RETENTIONS", "3d").expect_err("no such key").ends_with("write: retention = \"3d\""));
+        assert!(read("KIND", "paper").is_err());
+    }
+
+    #[test]
+    fn values_that_cannot_work_are_named() {
+        assert_eq!(Config::default().problems(), []);
+        let wrong = Config::Embedded { retention: Duration::ZERO, commit_interval: Duration::ZERO };
+        let keys: Vec<_> = wrong.problems().into_iter().map(|problem| problem.key).collect();
+        assert_eq!(keys, ["log_store.retention", "log_store.commit_interval"]);
     }
 }

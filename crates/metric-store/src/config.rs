@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sentinel_model::Resolution;
-use sentinel_runtime::config::{bytes, duration, tagged};
+use sentinel_runtime::config::{Problem, bytes, duration, tagged};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// Which metric store, and how it is set.
@@ -81,6 +81,14 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Values that cannot work.
+    pub fn problems(&self) -> Vec<Problem> {
+        let Self::Embedded(embedded) = self;
+        embedded.problems()
+    }
+}
+
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -121,28 +129,46 @@ impl EmbeddedConfig {
         }
     }
 
-    /// The line to write for the first value that cannot work.
-    pub(crate) fn problem(&self) -> Option<&'static str> {
-        if self.series_limit == 0 {
-            return Some("metric_store.series_limit must be 1 at least; write series_limit = 500000");
+    /// Values that cannot work.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |is_wrong: bool, key: &str, fact: &str, line: &str| {
+            Problem::new(format!("metric_store.{key}"), fact, line).when(is_wrong, &mut problems);
+        };
+        refuse(self.series_limit == 0, "series_limit", "must be 1 at least", "series_limit = 500000");
+        let is_wrong = |windows: u32, least: u32| !(least..=MAX_CHUNK_WINDOWS).contains(&windows);
+        refuse(is_wrong(self.chunk_windows, 8), "chunk_windows", "must be 8 to 4096", "chunk_windows = 360");
+        refuse(is_wrong(self.head_windows, 1), "head_windows", "must be 1 to 4096", "head_windows = 24");
+        for (key, interval, line) in [
+            ("maintenance_interval", self.maintenance_interval, "maintenance_interval = \"5s\""),
+            ("fsync_interval", self.fsync_interval, "fsync_interval = \"100ms\""),
+        ] {
+            refuse(interval.is_zero(), key, "must not be 0", line);
         }
-        if !(8..=MAX_CHUNK_WINDOWS).contains(&self.chunk_windows) {
-            return Some("metric_store.chunk_windows must be 8 to 4096; write chunk_windows = 360");
-        }
-        if !(1..=MAX_CHUNK_WINDOWS).contains(&self.head_windows) {
-            return Some("metric_store.head_windows must be 1 to 4096; write head_windows = 24");
-        }
-        if self.maintenance_interval.is_zero() || self.fsync_interval.is_zero() {
-            return Some(
-                "intervals of metric_store must not be 0; write maintenance_interval = \"5s\" and \
-                 fsync_interval = \"100ms\"",
+        for resolution in Resolution::ALL {
+            let key = format!("retention.{}", resolution.as_str());
+            let (kept, least) = (self.retention(resolution), least_retention(resolution));
+            let fact = format!("must be {} at least", duration::print(least));
+            let line = format!(
+                "{} = \"{}\"",
+                resolution.as_str(),
+                duration::print(Self::default().retention(resolution))
             );
+            refuse(kept < least, &key, &fact, &line);
         }
-        if Resolution::ALL.iter().any(|resolution| self.retention(*resolution).is_zero()) {
-            return Some("metric_store.retention must not be 0; write 10s = \"2d\"");
-        }
-        None
+        problems
     }
+}
+
+/// Fewer windows would go before anybody could look at them.
+const fn least_retention(resolution: Resolution) -> Duration {
+    let seconds = match resolution {
+        Resolution::TenSeconds => 10,
+        Resolution::OneMinute => 60,
+        Resolution::FiveMinutes => 300,
+        Resolution::OneHour => 3_600,
+    };
+    Duration::from_secs(6 * seconds)
 }
 
 // === impl Retention ===
@@ -189,19 +215,20 @@ mod tests {
 
     #[test]
     fn names_the_line_for_values_that_cannot_work() {
-        assert_eq!(EmbeddedConfig::default().problem(), None);
+        assert_eq!(EmbeddedConfig::default().problems(), []);
         let wrong = [
             EmbeddedConfig { series_limit: 0, ..EmbeddedConfig::default() },
             EmbeddedConfig { chunk_windows: 1, ..EmbeddedConfig::default() },
             EmbeddedConfig { head_windows: 0, ..EmbeddedConfig::default() },
             EmbeddedConfig { maintenance_interval: Duration::ZERO, ..EmbeddedConfig::default() },
             EmbeddedConfig {
-                retention: Retention { one_hour: Duration::ZERO, ..Retention::default() },
+                retention: Retention { ten_seconds: Duration::from_secs(1), ..Retention::default() },
                 ..EmbeddedConfig::default()
             },
         ];
         for config in wrong {
-            assert!(config.problem().is_some_and(|line| line.contains("write")), "{config:?}");
+            let problems = config.problems();
+            assert!(matches!(&problems[..], [only] if only.write.is_some()), "{problems:?}");
         }
     }
 }

@@ -48,8 +48,8 @@ impl EmbeddedMetricStore {
         health: Component,
         metrics: Metrics,
     ) -> Result<Self, MetricStoreError> {
-        if let Some(problem) = config.problem() {
-            return Err(MetricStoreError::Open { message: problem.to_owned() });
+        if let Some(problem) = config.problems().first() {
+            return Err(MetricStoreError::Open { message: problem.to_string() });
         }
         let core = Arc::new(Core::open(folder, config.clone(), metrics)?);
         health.ready();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sentinel_runtime::config::duration;
+use sentinel_runtime::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
 
+use crate::rules::{RuleError, Rules};
 use crate::watermark::WatermarkLimits;
 use crate::windows::WindowLimits;
 
@@ -50,6 +51,46 @@ impl Default for ProcessorConfig {
 }
 
 impl ProcessorConfig {
+    /// Values that cannot work.
+    pub fn problems(&self) -> Vec<Problem> {
+        let usual = Self::default();
+        let mut problems = Vec::new();
+        for (key, number, usual) in [
+            ("workers", self.workers, usual.workers),
+            ("series_limit", self.series_limit, usual.series_limit),
+        ] {
+            Problem::new(format!("processor.{key}"), "must be at least 1", format!("{key} = {usual}"))
+                .when(number == 0, &mut problems);
+        }
+        for (key, time, usual) in [
+            ("idle_limit", self.idle_limit, usual.idle_limit),
+            ("look_back", self.look_back, usual.look_back),
+            ("commit_interval", self.commit_interval, usual.commit_interval),
+        ] {
+            let line = format!("{key} = \"{}\"", duration::print(usual));
+            Problem::new(format!("processor.{key}"), "must be more than 0", line)
+                .when(time.is_zero(), &mut problems);
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            let key = |name: &str| format!("processor.rules[{index}].{name}");
+            // One by one, so that the second wrong rule is told too.
+            match Rules::new(std::slice::from_ref(rule)) {
+                Ok(_) => {}
+                Err(RuleError::Selector { source, .. }) => problems.push(Problem::new(
+                    key("match"),
+                    format!("{:?} chooses no series: {source}", rule.selector()),
+                    "match = '{__name__=~\"go_.*\"}'",
+                )),
+                Err(RuleError::Resolution { name, .. }) => problems.push(Problem::new(
+                    key("resolutions"),
+                    format!("{name:?} is none of \"10s\", \"1m\", \"5m\" and \"1h\""),
+                    "resolutions = [\"1m\", \"5m\", \"1h\"]",
+                )),
+            }
+        }
+        problems
+    }
+
     pub(crate) fn window_limits(&self) -> WindowLimits {
         let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         WindowLimits {
@@ -94,5 +135,29 @@ impl RuleConfig {
                 selector
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_everything_that_cannot_work() {
+        assert_eq!(ProcessorConfig::default().problems(), []);
+        let rules = vec![
+            RuleConfig::Drop { selector: "{".to_owned() },
+            RuleConfig::Drop { selector: "up".to_owned() },
+            RuleConfig::Store { selector: "up".to_owned(), resolutions: vec!["2m".to_owned()] },
+        ];
+        let wrong = ProcessorConfig {
+            workers: 0,
+            commit_interval: Duration::ZERO,
+            rules,
+            ..ProcessorConfig::default()
+        };
+        let keys: Vec<String> = wrong.problems().into_iter().map(|problem| problem.key).collect();
+        let expected = ["workers", "commit_interval", "rules[0].match", "rules[2].resolutions"];
+        assert_eq!(keys, expected.map(|key| format!("processor.{key}")));
     }
 }

@@ -7,10 +7,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+mod faults;
+mod problem;
 mod suggestion;
+mod syntax;
 mod tagged;
 pub mod units;
 
+use faults::{dotted, faults, line_of};
+pub use problem::Problem;
+use problem::listed;
+use suggestion::{Known, line_to_write};
 pub use tagged::tagged;
 pub use units::{bytes, duration};
 
@@ -26,14 +33,31 @@ pub struct Sources {
     pub env: Vec<(String, String)>,
     /// Dotted keys and values, from flags.
     pub flags: Vec<(String, Value)>,
+    /// Dotted keys and values of TOML to propose where the default is nothing that one would write.
+    pub examples: &'static [(&'static str, &'static str)],
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("read the configuration {path}: {source}")]
+    #[error("the configuration {path} cannot be read; give one that can be with --config FILE")]
     Read { path: PathBuf, source: std::io::Error },
-    #[error("{origin} is not usable: {message}{hint}")]
-    Invalid { origin: String, message: String, hint: String },
+    #[error("{path} is not TOML: {message}{hint}")]
+    Syntax { path: PathBuf, message: String, hint: String },
+    #[error("{origin} is not usable:{}", listed(problems))]
+    Invalid { origin: String, problems: Vec<Problem> },
+}
+
+impl ConfigError {
+    /// What sections say of values that can be read and cannot work.
+    ///
+    /// # Errors
+    /// All of them, if there are any.
+    pub fn unless_empty(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Self::Invalid { origin: "the configuration".to_owned(), problems })
+    }
 }
 
 /// Environment of this process, for [`Sources::env`].
@@ -53,11 +77,15 @@ pub fn variable(name: &str) -> Option<String> {
 /// A file that cannot be read, text that is not TOML, an unknown key, a value of the wrong type: each
 /// with its origin and, where there is one, the line to write instead.
 pub fn load<C: DeserializeOwned + Serialize + Default>(sources: &Sources) -> Result<C, ConfigError> {
+    let known =
+        Known { defaults: Table::try_from(C::default()).unwrap_or_default(), examples: sources.examples };
     let mut merged = Table::new();
     if let Some(path) = &sources.file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        merge(&mut merged, read_file::<C>(path, &text)?);
+        let table = parse(path, &text)?;
+        check::<C>(&path.display().to_string(), &table, Some(&text), &known)?;
+        merge(&mut merged, table);
     }
     let env = sources.env.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
@@ -68,35 +96,43 @@ pub fn load<C: DeserializeOwned + Serialize + Default>(sources: &Sources) -> Res
     for (origin, key, value) in env.chain(flags) {
         let mut single = Table::new();
         set(&mut single, &key, value.clone());
-        check::<C>(&origin, &single)?;
+        check::<C>(&origin, &single, None, &known)?;
         set(&mut merged, &key, value);
     }
-    check::<C>("the configuration", &merged)
+    check::<C>("the configuration", &merged, None, &known)
 }
 
-/// Parses the file by itself first, because only its own text gives line numbers.
-fn read_file<C: DeserializeOwned + Serialize + Default>(
-    path: &Path,
-    text: &str,
-) -> Result<Table, ConfigError> {
-    let origin = path.display().to_string();
-    if let Err(error) = toml::from_str::<C>(text) {
-        return Err(invalid::<C>(origin, &error));
-    }
-    toml::from_str(text).map_err(|error| invalid::<C>(origin, &error))
+fn parse(path: &Path, text: &str) -> Result<Table, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let hint = syntax::hint(path, text, &error).map(|hint| format!("\n{hint}")).unwrap_or_default();
+        let message = error.to_string().trim_end().to_owned();
+        ConfigError::Syntax { path: path.to_owned(), message, hint }
+    })
 }
 
-fn check<C: DeserializeOwned + Serialize + Default>(origin: &str, table: &Table) -> Result<C, ConfigError> {
-    C::deserialize(table.clone()).map_err(|error| invalid::<C>(origin.to_owned(), &error))
-}
-
-fn invalid<C: Serialize + Default>(origin: String, error: &toml::de::Error) -> ConfigError {
-    let message = error.to_string().trim_end().to_owned();
-    let defaults = Table::try_from(C::default()).unwrap_or_default();
-    let hint = suggestion::line_to_write(&message, &defaults)
-        .map(|line| format!("\nwrite: {line}"))
-        .unwrap_or_default();
-    ConfigError::Invalid { origin, message, hint }
+/// `text` is what the table was read from, for its lines.
+fn check<C: DeserializeOwned>(
+    origin: &str,
+    table: &Table,
+    text: Option<&str>,
+    known: &Known<'_>,
+) -> Result<C, ConfigError> {
+    C::deserialize(table.clone()).map_err(|error| {
+        let problem = |fault: &faults::Fault| Problem {
+            key: dotted(&fault.path),
+            line: text.and_then(|text| line_of(text, &fault.path)),
+            fact: fault.message.clone(),
+            write: line_to_write::<C>(fault, known),
+        };
+        let mut problems: Vec<Problem> = faults::<C>(table).iter().map(problem).collect();
+        // One table with several keys that belong nowhere.
+        problems.dedup_by(|a, b| a.fact == b.fact && a.write == b.write);
+        if problems.is_empty() {
+            let fact = error.message().to_owned();
+            problems.push(Problem { key: String::new(), line: None, fact, write: None });
+        }
+        ConfigError::Invalid { origin: origin.to_owned(), problems }
+    })
 }
 
 /// A value from the environment: TOML if it reads as a number, boolean, array or table, else text.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use sentinel_runtime::config::{self, Sources, bytes, duration};
+use sentinel_runtime::config::{self, ConfigError, Problem, Sources, bytes, duration};
 use sentinel_runtime::telemetry::LogConfig;
 use serde::{Deserialize, Serialize};
 use toml::Value;
@@ -55,6 +55,94 @@ impl Default for Config {
     }
 }
 
+/// What to write for keys whose default is nothing that one would write.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("data_dir", "\"/var/lib/sentinel-mesh\""),
+    ("api.token", "\"…\""),
+    ("api.allowed_origins", "[\"https://ops.example.org\"]"),
+    ("collector.id", "\"collector-1\""),
+    ("collector.scrape", "[{ url = \"http://127.0.0.1:9100/metrics\" }]"),
+    ("collector.scrape.url", "\"http://127.0.0.1:9100/metrics\""),
+    ("collector.scrape.name", "\"node\""),
+    ("collector.scrape.labels", "{ team = \"infra\" }"),
+    ("collector.scrape.interval", "\"10s\""),
+    ("collector.scrape.openmetrics", "\"strict\""),
+    ("collector.kubernetes.url", "\"https://10.0.0.1:6443\""),
+    ("collector.kubernetes.ca_file", "\"/etc/sentinel-mesh/ca.crt\""),
+    ("collector.kubernetes.token_file", "\"/etc/sentinel-mesh/token\""),
+    ("collector.kubernetes.kubeconfig", "\"/home/me/.kube/config\""),
+    ("collector.kubernetes.context", "\"production\""),
+    ("collector.kubernetes.kinds", "[\"Pod\", \"Node\"]"),
+    ("collector.kubernetes.log_namespaces", "[\"shop\"]"),
+    ("collector.kubernetes.kubelet.url", "\"http://127.0.0.1:8001/kubelet/{node}\""),
+    ("collector.kubernetes.kubelet.ca_file", "\"/etc/sentinel-mesh/kubelet-ca.crt\""),
+    ("processor.rules.match", "'{namespace=\"shop\"}'"),
+    ("processor.rules.action", "\"drop\""),
+    ("processor.rules.labels", "{ team = \"web\" }"),
+    ("processor.rules.resolutions", "[\"1m\", \"5m\", \"1h\"]"),
+    ("simulator.scenario", "\"faults.toml\""),
+    ("simulator.start_ms", "1767225600000"),
+];
+
+impl Config {
+    /// Values that can be read and cannot work, of all sections.
+    fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        Problem::new("cluster", "must not be empty: it stands in every record", "cluster = \"default\"")
+            .when(self.cluster.trim().is_empty(), &mut problems);
+        Problem::new("drain_deadline", "must be more than 0", "drain_deadline = \"10s\"")
+            .when(self.drain_deadline.is_zero(), &mut problems);
+        problems.extend(self.log.problems());
+        problems.extend(self.bus.problems());
+        problems.extend(self.metric_store.problems());
+        problems.extend(self.log_store.problems());
+        problems.extend(self.cache.problems());
+        problems.extend(self.collector.problems());
+        problems.extend(self.processor.problems());
+        problems.extend(self.api.problems());
+        problems.extend(simulator(&self.simulator));
+        problems
+    }
+}
+
+/// The simulator tells one problem at a time: each is put right and asked for the next.
+fn simulator(config: &sentinel_simulator::Config) -> Vec<Problem> {
+    use sentinel_simulator::ConfigError;
+
+    let mut problems = Vec::new();
+    let mut left = config.clone();
+    let usual = sentinel_simulator::Config::default();
+    while let Err(error) = left.check() {
+        let (key, line) = match error {
+            ConfigError::Pods { .. } => {
+                left.pods = usual.pods;
+                ("simulator.pods", format!("pods = {}", usual.pods))
+            }
+            ConfigError::Nodes { .. } => {
+                left.nodes = usual.nodes;
+                ("simulator.nodes", format!("nodes = {}", usual.nodes))
+            }
+            ConfigError::Speed { .. } => {
+                left.speed = usual.speed;
+                ("simulator.speed", "speed = 1.0".to_owned())
+            }
+            ConfigError::LogRate { .. } => {
+                left.log_rate = usual.log_rate;
+                ("simulator.log_rate", format!("log_rate = {}", usual.log_rate))
+            }
+        };
+        let fact = error.to_string();
+        let fact = fact.strip_prefix(key).unwrap_or(&fact).trim_start_matches([' ', '=']).to_owned();
+        problems.push(Problem::new(key, fact, line));
+    }
+    if let Err(error) = sentinel_simulator::Scenario::load(config.scenario.as_deref()) {
+        let fact = format!("{:#}", anyhow::Error::from(error));
+        let line = "scenario = \"faults.toml\" (docs/operations.md has its format)";
+        problems.push(Problem::new("simulator.scenario", fact, line));
+    }
+    problems
+}
+
 /// Flags that stand for keys of the configuration.
 #[derive(Debug, Default)]
 pub struct Flags(Vec<(String, Value)>);
@@ -79,13 +167,28 @@ impl Flags {
     }
 }
 
-/// Merges defaults, file, environment and flags. `name` is the folder of this command's data when none
-/// is configured, so that a demo and a real cluster never share one.
+/// Reads the configuration and checks every section: what this gives can be run with. `name` is the folder
+/// of this command's data when none is configured, so that a demo and a real cluster never share one.
 ///
 /// # Errors
-/// What is wrong, where, and the line to write instead.
+/// Everything that is wrong, where, and the line to write instead.
 pub fn load(common: &Common, flags: Flags, name: &str) -> anyhow::Result<Config> {
-    let sources = Sources { file: common.config.clone(), env: config::environment(), flags: flags.0 };
+    let config = read(common, flags, name)?;
+    ConfigError::unless_empty(config.problems())?;
+    Ok(config)
+}
+
+/// Merges defaults, file, environment and flags.
+///
+/// # Errors
+/// What cannot be read.
+pub fn read(common: &Common, flags: Flags, name: &str) -> anyhow::Result<Config> {
+    let sources = Sources {
+        file: common.config.clone(),
+        env: config::environment(),
+        flags: flags.0,
+        examples: EXAMPLES,
+    };
     let mut config: Config = config::load(&sources)?;
     if config.data_dir.as_os_str().is_empty() {
         config.data_dir = default_data_dir(name)?;
@@ -114,6 +217,56 @@ mod tests {
         let text = toml::to_string(&Config::default()).expect("the defaults print");
         let again: Config = toml::from_str(&text).expect("the defaults read");
         assert_eq!(again, Config::default());
+    }
+
+    #[test]
+    fn every_section_is_checked_and_all_is_told_at_once() {
+        assert_eq!(Config::default().problems(), []);
+        let text = r#"
+            cluster = ""
+            drain_deadline = "0s"
+            log.level = "loud"
+            bus.partitions = 0
+            metric_store.retention.10s = "1s"
+            log_store.retention = "0s"
+            cache.max_bytes = 0
+            collector.scrape_interval = "0s"
+            processor.workers = 0
+            api.listen = "foo"
+            simulator = { pods = 0, nodes = 0, speed = -1.0, scenario = "/nonexistent/faults.toml" }
+        "#;
+        let config: Config = toml::from_str(text).expect("readable");
+        let problems = config.problems();
+        let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "cluster",
+                "drain_deadline",
+                "log.level",
+                "bus.partitions",
+                "metric_store.retention.10s",
+                "log_store.retention",
+                "cache.max_bytes",
+                "collector.scrape_interval",
+                "processor.workers",
+                "api.listen",
+                "simulator.pods",
+                "simulator.nodes",
+                "simulator.speed",
+                "simulator.scenario",
+            ]
+        );
+        for problem in &problems {
+            assert!(problem.write.is_some() && !problem.fact.contains(&problem.key), "{problem}");
+        }
+    }
+
+    #[test]
+    fn every_key_without_a_usable_default_has_an_example() {
+        for (key, value) in EXAMPLES {
+            assert!(toml::from_str::<toml::Table>(&format!("{key} = {value}")).is_ok(), "{key}");
+        }
     }
 
     #[test]

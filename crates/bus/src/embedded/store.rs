@@ -48,8 +48,8 @@ impl Store {
         registry: &mut Registry,
         clock: Clock,
     ) -> Result<Self, BusError> {
-        if let Some(problem) = config.problem() {
-            return Err(BusError::Open { message: problem.to_owned() });
+        if let Some(problem) = config.problems().first() {
+            return Err(BusError::Open { message: problem.to_string() });
         }
         let database = storage::open(folder.path(), &config)?;
         let catalog = Catalog::open(&database)?;

@@ -10,7 +10,7 @@ use super::*;
 use crate::exposition::{Format, parse};
 use crate::sources::kubernetes::testing::{Reply, Server};
 use crate::testing::{FakeBus, Mode, N_PARTITIONS};
-use crate::{Enabled, KubernetesConfig, OutletConfig, OutletPolicy};
+use crate::{KubernetesConfig, OutletConfig, OutletPolicy, ScrapeTarget};
 
 /// No cluster, so that what the machine has configured is left alone.
 fn config() -> Config {
@@ -48,6 +48,30 @@ fn refusal(config: &Config) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let bus = FakeBus::new(Mode::Works);
     build(config, &bus, folder.path()).err().expect("a refusal").to_string()
+}
+
+#[test]
+fn a_collector_with_nothing_to_collect_says_so() {
+    let auto = || Config { kubernetes: KubernetesConfig::default(), ..config() };
+    let why = nothing_to_collect(&auto(), false).expect("neither cluster nor target");
+    assert!(why.contains("no target is configured; set KUBECONFIG"), "{why}");
+    assert_eq!(nothing_to_collect(&auto(), true), None);
+    assert_eq!(nothing_to_collect(&config(), false), None, "nobody wants a cluster");
+    let scraping = Config { scrape: vec![target("http://127.0.0.1:1/metrics")], ..auto() };
+    assert_eq!(nothing_to_collect(&scraping, false), None);
+}
+
+#[test]
+fn lists_everything_that_cannot_work() {
+    let mut wrong = Config { scrape_interval: Duration::ZERO, scrape: vec![target("notaurl")], ..config() };
+    wrong.limits.body_bytes = 0;
+    wrong.kubernetes.kinds = vec!["Foo".to_owned()];
+    let problems = wrong.problems();
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    let expected = ["scrape_interval", "limits.body_bytes", "kubernetes.kinds", "scrape[0].url"];
+    assert_eq!(keys, expected.map(|key| format!("collector.{key}")));
+    assert!(problems.iter().all(|problem| problem.write.is_some()));
+    assert_eq!(config().problems(), []);
 }
 
 fn labels(frame: &MetricBatch, name: &str) -> String {
@@ -243,7 +267,7 @@ fn refuses_settings_that_cannot_work_and_says_what_to_write() {
         (Config { scrape_interval: Duration::ZERO, ..config() }, "scrape_interval"),
         (Config { scrape_timeout: seconds(11), ..config() }, "at most scrape_interval"),
         (Config { id: "a/b".to_owned(), ..config() }, "without '/'"),
-        (empty_queue, "at least"),
+        (empty_queue, "more than 0"),
         (scraping(&["localhost:9100/metrics"]), "http://"),
         (scraping(&["http://169.254.169.254/"]), "link-local"),
         (scraping(&["http://a:b@h/"]), "password"),

@@ -4,11 +4,11 @@ use reqwest::Client;
 use tokio::time::Instant;
 
 use super::{Finding, PROBE_TIMEOUT, Subject};
-use crate::collector::endpoint;
 use crate::exposition::Format;
 use crate::fetch::{FetchError, FetchLimits, Fetched, fetch};
 use crate::ingest::{IngestError, read_samples};
 use crate::sources::scrape::{Endpoint, read_by, request};
+use crate::targets::endpoint;
 use crate::{Config, Limits, OpenMetricsRules, ScrapeTarget};
 
 pub(super) async fn check(target: &ScrapeTarget, config: &Config, cluster: &str, client: &Client) -> Finding {

@@ -79,7 +79,8 @@ async fn a_target_that_may_break_rules_is_fine() {
 #[tokio::test]
 async fn nobody_there_and_settings_that_cannot_work_are_problems() {
     let gone = { Server::start(|asked, _| answer(asked)).await.url.clone() };
-    let found = findings(&config(vec![target(gone), target("localhost:9100".to_owned())])).await;
+    let mut found = findings(&config(vec![target(gone), target("localhost:9100".to_owned())])).await;
+    assert_eq!(found.remove(0).subject, Subject::Settings);
     assert!(found[1].fact.contains("no connection"), "{found:?}");
     assert!(found[2].fact.contains("http://"), "{found:?}");
     assert_eq!((found[1].verdict, found[2].verdict), (Verdict::Problem, Verdict::Problem));

@@ -18,6 +18,7 @@ use crate::fetch::{ACCEPT, FetchError, FetchLimits, Fetched, fetch};
 use crate::ingest::{IngestError, Ingested, TargetLabels, ingest};
 use crate::outlet::Hold;
 use crate::sources::schedule::Schedule;
+use crate::targets::TargetBoard;
 use crate::{
     FrameBuilder, Limits, OpenMetricsRules, OutletError, PendingFrame, Source, SourceContext, TargetKind,
     TargetStream,
@@ -44,6 +45,7 @@ pub(crate) struct Scraper {
     endpoint: Endpoint,
     client: Client,
     context: SourceContext,
+    board: Option<TargetBoard>,
     is_up: Option<bool>,
     is_tolerated: bool,
 }
@@ -87,7 +89,12 @@ pub(crate) fn request(client: &Client, url: &Url, timeout: Duration) -> RequestB
 
 impl Scraper {
     pub fn new(endpoint: Endpoint, client: Client, context: SourceContext) -> Self {
-        Self { endpoint, client, context, is_up: None, is_tolerated: false }
+        Self { endpoint, client, context, board: None, is_up: None, is_tolerated: false }
+    }
+
+    /// One whose failures are a fault of this process's own work.
+    pub fn telling(self, board: TargetBoard) -> Self {
+        Self { board: Some(board), ..self }
     }
 
     /// Scrapes until asked to stop. Scrapes never overlap: one that takes too long costs the next ones.
@@ -165,6 +172,9 @@ impl Scraper {
                     warn!(url, reason = error.reason(), %error, "target is down");
                 }
             }
+        }
+        if let Some(board) = &self.board {
+            board.set(url, result.as_ref().err().map(ToString::to_string));
         }
         self.is_up = Some(result.is_ok());
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::client::{Accept, Bounds, CallError, Connection, Location, fetch, open};
 use super::kind::Kind;
 use super::kubelet::probe_node;
-use super::source::{check, kinds};
+use super::source::kinds;
 use super::view::{NodeFacts, View};
 use super::watch::{Change, Delta, encoded};
 use super::{Enabled, json};
@@ -28,6 +28,12 @@ const KUBELETS_AT_A_TIME: usize = 5;
 /// Namespaces whose logs are tried.
 const MAX_NAMESPACES: usize = 5;
 
+/// What is said, and what to do, when there is neither a cluster nor a target.
+pub(crate) const NOTHING_TO_WATCH: (&str, &str) = (
+    "none found (no pod's account, KUBECONFIG or ~/.kube/config), and no target is configured",
+    "set KUBECONFIG or give --kubeconfig FILE; or give --scrape URL to watch an endpoint",
+);
+
 type Report<'r> = &'r mut (dyn FnMut(Finding) + Send);
 
 /// What is asked, and how.
@@ -40,7 +46,7 @@ struct Prober<'c> {
 pub(crate) async fn probe(config: &Config, report: Report<'_>) {
     let kubernetes = &config.kubernetes;
     let Some(location) = find(config, report) else { return };
-    let kinds = match check(kubernetes).and_then(|()| kinds(&kubernetes.kinds)) {
+    let kinds = match kinds(&kubernetes.kinds) {
         Ok(kinds) => kinds,
         Err(error) => {
             let next = "correct section [collector.kubernetes]";
@@ -66,7 +72,7 @@ pub(crate) async fn probe(config: &Config, report: Report<'_>) {
 }
 
 fn find(config: &Config, report: Report<'_>) -> Option<Location> {
-    let next = "set KUBECONFIG or give --kubeconfig FILE; or give --scrape URL to watch an endpoint";
+    let (nothing, next) = NOTHING_TO_WATCH;
     match Location::find(&config.kubernetes) {
         Ok(Some(location)) => Some(location),
         Ok(None) if config.kubernetes.enabled == Enabled::Never => {
@@ -78,9 +84,7 @@ fn find(config: &Config, report: Report<'_>) -> Option<Location> {
             None
         }
         Ok(None) => {
-            let fact =
-                "none found (no pod's account, KUBECONFIG or ~/.kube/config), and no target is configured";
-            report(Finding::warning(Subject::Cluster, fact, next));
+            report(Finding::warning(Subject::Cluster, nothing, next));
             None
         }
         Err(error) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sentinel_bus::Bus;
+use sentinel_runtime::config::Problem;
 use sentinel_runtime::{Component, Shutdown, Task, spawn};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -37,10 +38,10 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 pub(crate) enum KubernetesError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("kinds: {name:?} is none of {known}")]
+    #[error("{name:?} is none of {known}")]
     Kind { name: String, known: String },
-    #[error("{key}: {message}")]
-    Setting { key: &'static str, message: String },
+    #[error("{0}")]
+    Setting(Problem),
 }
 
 /// Watches one cluster.
@@ -65,7 +66,9 @@ impl Kubernetes {
         bus: Arc<dyn Bus>,
         data_dir: PathBuf,
     ) -> Result<Option<Self>, KubernetesError> {
-        check(config)?;
+        if let Some(problem) = problems(config).into_iter().next() {
+            return Err(KubernetesError::Setting(problem));
+        }
         let kinds = kinds(&config.kinds)?;
         let Some(location) = Location::find(config)? else { return Ok(None) };
         let health = context.health.component("collector.kubernetes");
@@ -242,38 +245,64 @@ pub(super) fn kinds(names: &[String]) -> Result<Vec<Kind>, KubernetesError> {
     Ok(Kind::ALL.into_iter().filter(|kind| wanted.contains(kind)).collect())
 }
 
-pub(super) fn check(config: &KubernetesConfig) -> Result<(), KubernetesError> {
-    let refuse = |key, message: &str| Err(KubernetesError::Setting { key, message: message.to_owned() });
-    if !config.url.is_empty() {
-        check_url(&config.url)?;
+/// Settings that cannot work.
+pub(crate) fn problems(config: &KubernetesConfig) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut refuse = |is_wrong: bool, key: &str, fact: &str, line: &str| {
+        Problem::new(format!("collector.kubernetes.{key}"), fact, line).when(is_wrong, &mut problems);
+    };
+    if let (false, Err(error)) = (config.url.is_empty(), check_url(&config.url)) {
+        refuse(true, "url", &error.to_string(), "url = \"https://10.0.0.1:6443\"");
+    }
+    if let Err(error) = kinds(&config.kinds) {
+        refuse(true, "kinds", &error.to_string(), "kinds = [\"Pod\", \"Node\"]");
     }
     let kubelet = &config.kubelet;
+    let line = "url = \"http://127.0.0.1:8001/kubelet/{node}\"";
     match (kubelet.mode, kubelet.url.is_empty()) {
-        (KubeletMode::Url, true) => {
-            return refuse("kubelet.url", "write one, such as \"http://127.0.0.1:8001/kubelet/{node}\"");
-        }
+        (KubeletMode::Url, true) => refuse(true, "kubelet.url", "is missing for mode = \"url\"", line),
         (KubeletMode::Direct | KubeletMode::Proxy, false) => {
-            return refuse("kubelet.url", "leave it out, or write mode = \"url\"");
+            refuse(
+                true,
+                "kubelet.url",
+                "is only read with mode = \"url\"; leave it out, or set the mode",
+                "mode = \"url\"",
+            );
         }
         (_, false) => {
-            check_url(&kubelet.url.replace("{node}", "node"))?;
+            if let Err(error) = check_url(&kubelet.url.replace("{node}", "node")) {
+                refuse(true, "kubelet.url", &error.to_string(), line);
+            }
         }
         (_, true) => {}
     }
-    if kubelet.interval.is_zero() {
-        return refuse("kubelet.interval", "write at least \"1s\"");
-    }
+    let is_zero = kubelet.interval.is_zero();
+    refuse(is_zero, "kubelet.interval", "must be at least 1ms", "interval = \"10s\"");
     let watch = &config.watch;
-    if watch.timeout < Duration::from_secs(1) || watch.page_size == 0 {
-        return refuse("watch", "write a timeout of at least \"1s\" and a page_size of at least 1");
-    }
-    if watch.backoff_first.is_zero() || watch.backoff_first > watch.backoff_limit {
-        return refuse("watch.backoff_first", "write more than zero and at most backoff_limit");
-    }
-    if config.logs.lines_per_second == 0 || config.logs.join_wait.is_zero() {
-        return refuse("logs", "write lines_per_second and join_wait of more than zero");
-    }
-    Ok(())
+    let is_short = watch.timeout < Duration::from_secs(1);
+    refuse(is_short, "watch.timeout", "must be at least 1s", "timeout = \"2m\"");
+    refuse(watch.page_size == 0, "watch.page_size", "must be at least 1", "page_size = 250");
+    let is_wrong = watch.backoff_first.is_zero() || watch.backoff_first > watch.backoff_limit;
+    let fact = "must be more than 0 and at most backoff_limit";
+    refuse(is_wrong, "watch.backoff_first", fact, "backoff_first = \"500ms\"");
+    let logs = &config.logs;
+    let (many, one) = ("must be at least 1", "must be more than 0");
+    refuse(logs.max_streams == 0, "logs.max_streams", many, "max_streams = 500");
+    refuse(logs.lines_per_second == 0, "logs.lines_per_second", many, "lines_per_second = 1000");
+    refuse(logs.burst_lines == 0, "logs.burst_lines", many, "burst_lines = 20000");
+    refuse(logs.line_bytes == 0, "logs.line_bytes", one, "line_bytes = \"64KiB\"");
+    refuse(logs.join_lines == 0, "logs.join_lines", many, "join_lines = 200");
+    refuse(logs.join_bytes == 0, "logs.join_bytes", one, "join_bytes = \"64KiB\"");
+    refuse(logs.join_wait.is_zero(), "logs.join_wait", one, "join_wait = \"300ms\"");
+    let discovery = &config.discovery;
+    let is_idle = discovery.enabled && discovery.max_targets == 0;
+    refuse(
+        is_idle,
+        "discovery.max_targets",
+        "must be at least 1; enabled = false turns it off",
+        "max_targets = 1000",
+    );
+    problems
 }
 
 #[cfg(test)]

@@ -29,13 +29,17 @@ pub(crate) enum ConnectError {
     NotFound,
     #[error("the cluster's address {url:?} cannot be used: {reason}")]
     Url { url: String, reason: &'static str },
-    #[error("read {path}: {source}")]
+    #[error("{path} cannot be read: {source}; give one that can, or correct its owner and mode")]
     Read { path: PathBuf, source: std::io::Error },
     #[error("the kubeconfig {path} is larger than {limit} bytes")]
     TooLarge { path: PathBuf, limit: u64 },
-    #[error("the kubeconfig cannot be used: {source}")]
+    #[error(
+        "the kubeconfig cannot be used: {source}; see `kubectl config view`, or give another with --kubeconfig FILE"
+    )]
     Kubeconfig { source: kube::config::KubeconfigError },
-    #[error("the kubeconfig has no {what} named {name:?}")]
+    #[error(
+        "the kubeconfig has no {what} named {name:?}; see `kubectl config get-contexts`, or choose with --context NAME"
+    )]
     Unknown { what: &'static str, name: String },
     #[error("the kubeconfig asks for what is refused: {what}")]
     Refused { what: String },
