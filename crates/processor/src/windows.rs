@@ -254,13 +254,23 @@ impl Windows {
         Some(((*offset).min(needed), checkpoint))
     }
 
-    /// Frees series that have been silent for the look-back. `true`: places were renumbered, so that
-    /// encoders must define everything anew.
+    /// Frees series that have been silent for the look-back and that no stream numbers any more: those that one
+    /// numbers may come again without being defined. `true`: places were renumbered, so that encoders must define
+    /// everything anew.
     pub(crate) fn compact(&mut self) -> bool {
-        let Some(moved) = self.table.compact() else { return false };
+        let slots = self.streams.values().flat_map(|stream| &stream.slots);
+        let keep = |kept: &mut [bool]| {
+            for slot in slots {
+                if let Some(is_kept) = kept.get_mut(*slot as usize) {
+                    *is_kept = true;
+                }
+            }
+        };
+        let Some(moved) = self.table.compact(keep) else { return false };
         for stream in self.streams.values_mut() {
             for slot in &mut stream.slots {
-                *slot = moved.get(*slot as usize).copied().unwrap_or(NO_SLOT);
+                // What is no place stays what it is.
+                *slot = moved.get(*slot as usize).copied().unwrap_or(*slot);
             }
         }
         if let Some(cut) = &mut self.cut {

@@ -17,15 +17,27 @@ pub(super) struct SeriesTable {
     /// Places, found by the labels in `all`: the labels are not held twice.
     by_labels: HashTable<u32>,
     hashes: ahash::RandomState,
-    n_dead: usize,
+    n_live: usize,
+    n_announced: usize,
+    /// Series may have died since the last look at what can be freed.
+    is_aged: bool,
 }
 
 struct State {
     routes: Routes,
-    is_dead: bool,
+    life: Life,
     /// Sorted by time. At most one of them lies before every open window: kept as the predecessor of a
     /// counter's next sample, and to recognise a repeat.
     samples: Samples,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    /// Defined since the last minute ended, and counted by the limit as if it were live.
+    Announced,
+    /// Has a sample within the look-back.
+    Live,
+    Dead,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +51,9 @@ pub(super) enum Insert {
     Late,
 }
 
+/// Fewer dead series than this are not worth renumbering the others for.
+const MIN_FREED: usize = 1_024;
+
 /// Instead of a place: the series is beyond the limit.
 pub(super) const OVER_LIMIT: u32 = u32::MAX - 1;
 
@@ -50,7 +65,9 @@ impl SeriesTable {
             states: Vec::new(),
             by_labels: HashTable::new(),
             hashes: ahash::RandomState::new(),
-            n_dead: 0,
+            n_live: 0,
+            n_announced: 0,
+            is_aged: false,
         }
     }
 
@@ -59,22 +76,33 @@ impl SeriesTable {
         &self.all
     }
 
-    pub(super) fn n_live(&self) -> usize {
-        self.all.len() - self.n_dead
+    pub(super) const fn n_live(&self) -> usize {
+        self.n_live
     }
 
     pub(super) fn routes(&self, slot: u32) -> Routes {
         self.states[slot as usize].routes
     }
 
-    /// The place of a series, new if need be; `None` beyond the limit.
+    /// The place of a series, new if need be; `None` beyond the limit. A dead series is asked for as a new one is:
+    /// whether it has been freed meanwhile, which no log tells, changes nothing.
     pub(super) fn place(&mut self, series: Series, routes: Routes, limit: usize) -> Option<u32> {
         let hash = self.hashes.hash_one(&series.labels);
         let is_same = |slot: &u32| self.all[*slot as usize].labels == series.labels;
-        if let Some(slot) = self.by_labels.find(hash, is_same) {
-            return Some(*slot);
+        let known = self.by_labels.find(hash, is_same).copied();
+        if let Some(slot) = known.filter(|slot| self.states[*slot as usize].life != Life::Dead) {
+            return Some(slot);
         }
-        if self.n_live() >= limit {
+        if self.n_live + self.n_announced >= limit {
+            return None;
+        }
+        if let Some(slot) = known {
+            self.states[slot as usize].life = Life::Announced;
+            self.n_announced += 1;
+            return Some(slot);
+        }
+        // Dead series that streams still number are not freed, and need a bound too.
+        if self.all.len() >= limit.saturating_mul(2).saturating_add(MIN_FREED) {
             return None;
         }
         let slot = u32::try_from(self.all.len()).ok().filter(|slot| *slot < OVER_LIMIT)?;
@@ -83,7 +111,8 @@ impl SeriesTable {
         let (all, hashes) = (&self.all, &self.hashes);
         self.by_labels.insert_unique(hash, slot, |slot| hashes.hash_one(&all[*slot as usize].labels));
         room::make(&mut self.states);
-        self.states.push(State { routes, is_dead: false, samples: Samples::default() });
+        self.states.push(State { routes, life: Life::Announced, samples: Samples::default() });
+        self.n_announced += 1;
         Some(slot)
     }
 
@@ -106,9 +135,10 @@ impl SeriesTable {
         if sample.at_ms < frontier_ms {
             return Insert::Late;
         }
-        if state.is_dead {
-            state.is_dead = false;
-            self.n_dead -= 1;
+        if state.life != Life::Live {
+            self.n_announced -= usize::from(state.life == Life::Announced);
+            self.n_live += 1;
+            state.life = Life::Live;
         }
         state.samples.insert(place, sample);
         Insert::Accepted
@@ -161,41 +191,47 @@ impl SeriesTable {
     /// Drops samples before `keep_from`, but for the last one of each series. Series without a sample
     /// within the look-back are dead until one comes.
     pub(super) fn forget_before(&mut self, keep_from: Timestamp) {
+        self.is_aged = true;
         let keep_ms = keep_from.as_millis();
         let oldest_ms = keep_ms.saturating_sub(self.look_back_ms);
         for state in &mut self.states {
             let n_old = state.samples.first_at(keep_ms);
             state.samples.drop_first(n_old.saturating_sub(1));
             let is_dead = state.samples.last().is_none_or(|last| last.at_ms < oldest_ms);
-            if is_dead && !state.is_dead {
-                state.is_dead = true;
-                self.n_dead += 1;
+            if is_dead {
+                self.n_announced -= usize::from(state.life == Life::Announced);
+                self.n_live -= usize::from(state.life == Life::Live);
+                state.life = Life::Dead;
             }
         }
     }
 
-    /// Renumbers the live series once a quarter of the places is dead; gives the new place of each old
-    /// one, [`super::NO_SLOT`] for the dead.
-    pub(super) fn compact(&mut self) -> Option<Vec<u32>> {
-        if self.n_dead < 1_024 || self.n_dead * 4 < self.all.len() {
+    /// Frees dead series once they are a quarter of the places, and renumbers the others; gives the new place of
+    /// each old one, [`super::NO_SLOT`] for what was freed. `keep` marks those to keep though they are dead.
+    pub(super) fn compact(&mut self, keep: impl FnOnce(&mut [bool])) -> Option<Vec<u32>> {
+        let is_worth = |n_freed: usize| n_freed >= MIN_FREED && n_freed * 4 >= self.all.len();
+        // A look at all places once a minute is enough: before that there is nothing new to free.
+        let n_dead = self.all.len() - self.n_live - self.n_announced;
+        if !is_worth(n_dead) || !std::mem::take(&mut self.is_aged) {
+            return None;
+        }
+        let mut kept: Vec<bool> = self.states.iter().map(|state| state.life != Life::Dead).collect();
+        keep(&mut kept);
+        let n_freed = kept.iter().filter(|is_kept| !**is_kept).count();
+        if !is_worth(n_freed) {
             return None;
         }
         let mut moved = vec![super::NO_SLOT; self.all.len()];
-        let mut next = 0;
-        for (slot, state) in self.states.iter().enumerate() {
-            if !state.is_dead {
-                moved[slot] = next;
-                next += 1;
-            }
+        for (next, (slot, _)) in (0..).zip(kept.iter().enumerate().filter(|(_, is_kept)| **is_kept)) {
+            moved[slot] = next;
         }
-        let mut slots = moved.iter();
-        self.all.retain(|_| slots.next() != Some(&super::NO_SLOT));
-        self.states.retain(|state| !state.is_dead);
+        let (mut series, mut states) = (kept.iter(), kept.iter());
+        self.all.retain(|_| series.next() == Some(&true));
+        self.states.retain(|_| states.next() == Some(&true));
         self.by_labels.retain(|slot| {
             *slot = moved[*slot as usize];
             *slot != super::NO_SLOT
         });
-        self.n_dead = 0;
         Some(moved)
     }
 

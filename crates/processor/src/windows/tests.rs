@@ -140,6 +140,58 @@ fn series_beyond_the_limit_are_counted_and_the_others_unharmed() {
     assert_eq!((outcome.n_accepted, outcome.n_over_limit), (2, 2));
 }
 
+/// A key frame of many series that all have a sample.
+fn wide_frame(source: &mut Source, at_s: i64, series: std::ops::Range<u32>) -> MetricBatch {
+    let samples: Vec<_> = (0..series.len() as u32).map(|i| (i, at_s, 1.0)).collect();
+    let mut frame = source.frame(at_s, &samples);
+    let labels = |i: u32| Labels::from_pairs([(METRIC_NAME, "m".to_owned()), ("i", i.to_string())]);
+    let series = series.map(|i| Series { labels: labels(i).expect("unique names"), kind: MetricKind::Gauge });
+    frame.defined = (0..).map(SeriesRef).zip(series).collect();
+    frame
+}
+
+#[test]
+fn a_series_that_was_silent_for_long_comes_again_without_being_defined() {
+    let mut source = Source { key_interval: 1_000, ..Source::new("a") };
+    let mut windows = Windows::new(WindowLimits { series_limit: 10_000, ..LIMITS }, None);
+    windows.apply(0, &wide_frame(&mut source, 5, 0..3_000), &Rules::default());
+    for offset in 1..100 {
+        windows.apply(offset, &source.frame(5 + 10 * offset as i64, &[]), &Rules::default());
+        assert!(!windows.compact(), "the stream numbers them");
+    }
+    assert_eq!(windows.n_series(), 0);
+    let outcome = windows.apply(100, &source.frame(1_010, &[(2_999, 1_010, 1.0)]), &Rules::default());
+    assert_eq!((outcome.n_accepted, windows.n_series()), (1, 1));
+
+    source.sequence = 0;
+    windows.apply(101, &source.frame(1_015, &[]), &Rules::default());
+    assert!(!windows.compact(), "nothing has aged since the last look");
+    windows.apply(102, &source.frame(1_100, &[]), &Rules::default());
+    assert!(windows.compact());
+    assert_eq!(windows.series().len(), 5, "those of the new key frame, and the one with a sample");
+}
+
+#[test]
+fn the_limit_counts_a_series_alike_whether_its_place_was_freed_or_not() {
+    let over_limit = |n_silent: u32| {
+        let (mut silent, mut loud) = (Source::new("a"), Source { key_interval: 1_000, ..Source::new("b") });
+        let mut windows = Windows::new(WindowLimits { series_limit: 3_000, ..LIMITS }, None);
+        windows.apply(0, &wide_frame(&mut silent, 5, 0..n_silent), &Rules::default());
+        // It defines nothing any more, so that its series can be freed.
+        silent.sequence = 0;
+        windows.apply(1, &wide_frame(&mut silent, 15, 0..0), &Rules::default());
+        windows.apply(2, &wide_frame(&mut loud, 900, 0..0), &Rules::default());
+        loud.sequence = 0;
+        let is_freed = windows.compact();
+        windows.apply(3, &wide_frame(&mut loud, 1_000, 5_000..7_999), &Rules::default());
+        silent.sequence = 0;
+        let outcome = windows.apply(4, &wide_frame(&mut silent, 1_001, 0..900), &Rules::default());
+        (windows.n_series(), is_freed, outcome.n_over_limit)
+    };
+    assert_eq!(over_limit(900), (3_000, false, 899));
+    assert_eq!(over_limit(2_900), (3_000, true, 899));
+}
+
 #[test]
 fn two_collectors_of_one_target_count_a_sample_once() {
     let (mut one, mut two) = (Source::new("a"), Source::new("b"));
