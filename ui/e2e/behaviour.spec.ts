@@ -85,6 +85,52 @@ describe('behaviour', () => {
     expect(search()).toContain('sort=-memory');
   });
 
+  it('leaves a panel closed when one goes back after closing it', async () => {
+    await page.goto(`${world.url}/nodes`);
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    await page.goto(`${world.url}/workloads?view=flat`);
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    await page.click(FIRST_ROW);
+    await page.waitForSelector('.panel h2');
+    await page.click('[role=tab]:has-text("Events")');
+    await page.waitForURL(/tab=events/);
+    await page.keyboard.press('Escape');
+    await page.waitForURL((url) => !url.search.includes('panel='));
+    await page.goBack();
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    expect(search()).not.toContain('panel=');
+  });
+
+  it('writes the names of pods as whole words, also where they are cut', async () => {
+    await page.setViewportSize({ width: 760, height: 900 });
+    await page.goto(`${world.url}/workloads?view=flat&sort=name`);
+    await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
+    const names = await page.evaluate(() => [...document.querySelectorAll<HTMLElement>('[role=row] .name[title]')].map((element) => {
+      const whole = element.querySelector('.whole');
+      const selection = getSelection();
+      selection?.selectAllChildren(element);
+      return { title: element.title, copied: selection?.toString(), nTexts: element.innerText, isCut: whole !== null && whole.scrollWidth > whole.clientWidth, end: getComputedStyle(element, '::after').width };
+    }));
+    expect(names.length).toBeGreaterThan(5);
+    for (const name of names) {
+      expect([name.copied, name.nTexts]).toEqual([name.title, name.title]);
+      expect(Number.parseFloat(name.end) > 1, `${name.title}: its end stands behind it only when it is cut`).toBe(name.isCut);
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
+
+  it('gives no all-clear for a namespace that nobody knows', async () => {
+    await page.goto(`${world.url}/?ns=nope`);
+    await page.waitForSelector('.health .sentence', { timeout: PATIENCE });
+    expect(await page.locator('.health .sentence.ok').count()).toBe(0);
+    expect(await page.textContent('.health')).not.toContain('Nothing is wrong');
+  });
+
+  it('says of present states in a past range that they are of now', async () => {
+    await page.goto(`${world.url}/workloads?from=2026-01-01T00:00:00Z&to=2026-01-01T01:00:00Z`);
+    await page.waitForSelector('.page-head .chip:has-text("now")', { timeout: PATIENCE });
+  });
+
   it('is usable by keyboard alone', async () => {
     await page.goto(world.url);
     await page.waitForSelector('.health', { timeout: PATIENCE });

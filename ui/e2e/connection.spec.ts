@@ -27,6 +27,8 @@ describe('connection', () => {
       mock.dropClients();
       await page.waitForSelector('.connection.serious');
       expect(await page.textContent('.connection .long')).toMatch(/^Reconnecting, data \d+ s old$/);
+      await page.waitForSelector('.health .sentence.unknown');
+      expect(await page.textContent('.health .sentence')).toMatch(/^Not known now/);
       await browser.context.setOffline(false);
       await page.waitForSelector('.connection.ok', { timeout: 20_000 });
     } finally {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use sentinel_log_store::{DocumentFilter, DocumentKind, LogReader, Order, SearchQuery};
-use sentinel_model::{ObjectDetail, ObjectState, Selector, Timestamp};
+use sentinel_model::{NodeDetail, ObjectDetail, ObjectState, PodDetail, Selector, Timestamp};
 
 use crate::app::App;
 use crate::dto::node::NodeStatus;
@@ -117,12 +117,7 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         let ObjectDetail::Node(node) = &entry.state.detail else { continue };
         health.n_nodes += 1;
         health.n_nodes_ready += usize::from(node_state(node).status == NodeStatus::Ready);
-        let mut offered = usage::offered(node);
-        if !facts.is_part_of_nodes {
-            let used = view.usage.node(&entry.state.key.cluster, &entry.state.name).unwrap_or_default();
-            offered = offered.with_used(used);
-        }
-        capacity.add(&offered);
+        capacity.add(&facts.offered(&entry.state, node, view));
         if let Some(offered) = node.allocatable.pods {
             *pods.allocatable.get_or_insert(0.0) += offered;
         }
@@ -140,14 +135,7 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         health.n_pods_finished += usize::from(is_finished);
         pods.used += usize::from(!is_finished);
         if !is_finished {
-            let mut asked = usage::asked(pod);
-            let ObjectState { key, namespace, name, .. } = &entry.state;
-            if facts.is_part_of_nodes
-                && let Some(used) = view.usage.pod(&key.cluster, namespace, name)
-            {
-                asked = asked.with_used(used.total);
-            }
-            capacity.add(&asked);
+            capacity.add(&facts.taken(&entry.state, pod, view));
         }
         problems.extend(problem_of_pod(&entry.state, pod, &told, groups.beside(&entry.state)));
     }
@@ -172,14 +160,7 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         n_warnings: problems.len() - n_problems,
         ..OverviewCounts::default()
     };
-    // What was only warned about must not push out what is wrong now.
-    let is_warning = |problem: &ProblemRow| problem.kind == "event";
-    problems.sort_by(|a, b| {
-        let by_severity = || b.severity.cmp(&a.severity);
-        let by_age = || b.since.cmp(&a.since);
-        is_warning(a).cmp(&is_warning(b)).then_with(by_severity).then_with(by_age)
-    });
-    problems.truncate(MAX_PROBLEMS);
+    keep_worst(&mut problems);
     Overview {
         health,
         problems,
@@ -188,6 +169,34 @@ pub fn overview(facts: &Facts<'_>, view: View<'_>) -> Overview {
         top: top_rows(&top),
         counts,
     }
+}
+
+impl Facts<'_> {
+    /// What a node offers, and what all of it uses where all of it is looked at.
+    fn offered(&self, state: &ObjectState, node: &NodeDetail, view: View<'_>) -> Usage {
+        let offered = usage::offered(node);
+        let used = view.usage.node(&state.key.cluster, &state.name).filter(|_| !self.is_part_of_nodes);
+        offered.with_used(used.unwrap_or_default())
+    }
+
+    /// What a pod asks for, and what it uses where its node's use says too much.
+    fn taken(&self, state: &ObjectState, pod: &PodDetail, view: View<'_>) -> Usage {
+        let asked = usage::asked(pod);
+        let used = view.usage.pod(&state.key.cluster, &state.namespace, &state.name);
+        let used = used.filter(|_| self.is_part_of_nodes).map(|used| used.total);
+        asked.with_used(used.unwrap_or_default())
+    }
+}
+
+fn keep_worst(problems: &mut Vec<ProblemRow>) {
+    // What was only warned about must not push out what is wrong now.
+    let is_warning = |problem: &ProblemRow| problem.kind == "event";
+    problems.sort_by(|a, b| {
+        let by_severity = || b.severity.cmp(&a.severity);
+        let by_age = || b.since.cmp(&a.since);
+        is_warning(a).cmp(&is_warning(b)).then_with(by_severity).then_with(by_age)
+    });
+    problems.truncate(MAX_PROBLEMS);
 }
 
 /// An event adds only what no state tells: its object has no problem yet.

@@ -92,7 +92,7 @@ export class MockApi {
       const line = logAt(this.cluster, Math.floor(now / LOG_STEP) - (tail - i) * 8);
       return { timestamp: line.timestamp, severity: line.severity, container: found.container, body: line.body };
     }) : [];
-    return ok({ items, next_page_token: null, is_collected: isCollected, hint: isCollected ? null : `Logs of the namespace ${found.row.namespace} are not collected. Add it to collector.kubernetes.logs.namespaces.` });
+    return ok({ items, next_page_token: null, is_collected: isCollected, hint: isCollected ? null : `Logs of the namespace ${found.row.namespace} are not collected. Add it to collector.kubernetes.log_namespaces.` });
   }
 
   private node(name: string, now: number): Answer {
@@ -182,7 +182,7 @@ export class MockApi {
     };
     const finished = pods.filter((pod) => pod.phase === 'Succeeded').length;
     return {
-      health: { n_pods: pods.length, n_pods_healthy: pods.length - broken.length, n_pods_failing: broken.length, n_pods_finished: finished, n_pods_pending: pods.filter((pod) => pod.phase === 'Pending').length, n_pods_running: pods.filter((pod) => pod.phase === 'Running').length, n_nodes: nodes.length, n_nodes_ready: nodes.filter((node) => node.status === 'Ready').length, n_workloads: this.cluster.templates.length, n_workloads_healthy: this.cluster.templates.length - 5 },
+      health: { n_pods: pods.length, n_pods_healthy: pods.length - broken.length, n_pods_failing: broken.length, n_pods_finished: finished, n_pods_pending: pods.filter((pod) => pod.phase === 'Pending').length, n_pods_running: pods.filter((pod) => pod.phase === 'Running').length, n_nodes: nodes.length, n_nodes_ready: nodes.filter((node) => node.status === 'Ready').length, n_workloads: pods.length === 0 ? 0 : this.cluster.templates.length, n_workloads_healthy: pods.length === 0 ? 0 : this.cluster.templates.length - 5 },
       problems: [
         ...nodes.filter((node) => node.status !== 'Ready').map((node) => ({ severity: 'critical' as const, kind: 'node', cluster: CLUSTER, namespace: '', object_kind: 'Node', object_name: node.name, reason: node.reason, message: 'container runtime network not ready: NetworkReady=false', since: new Date(this.cluster.started - 900_000).toISOString() })),
         ...broken.map((pod) => ({ severity: pod.status === 'NotReady' ? 'warning' as const : pod.status === 'Unschedulable' ? 'error' as const : 'critical' as const, kind: 'pod', cluster: CLUSTER, namespace: pod.namespace, object_kind: 'Pod', object_name: pod.name, reason: pod.status, message: pod.message || (pod.last_termination ? `container ${pod.last_termination.container} ended: ${pod.last_termination.reason}, exit code ${pod.last_termination.exit_code}` : ''), since: pod.last_restart ?? pod.created })),
@@ -196,7 +196,7 @@ export class MockApi {
       ].map(([kind, object_kind, namespace, object_name, what, minutes]) => ({ cluster: CLUSTER, kind: String(kind), object_kind: String(object_kind), namespace: String(namespace), object_name: String(object_name), what: String(what), time: new Date(now - Number(minutes) * 60_000).toISOString() })),
       capacity: { cpu: total('cpu'), memory: total('memory'), pods: { allocatable: nodes.length * 110, used: pods.length } },
       top: { cpu: top((pod) => pod.usage.cpu.used), memory: top((pod) => pod.usage.memory.used), restarts: top((pod) => pod.n_restarts) },
-      counts: { n_clusters: 1, n_namespaces: 7, n_problems: broken.length + 1, n_warnings: 0, n_series: 14_820, n_warning_events: 214 },
+      counts: { n_clusters: 1, n_namespaces: new Set(pods.map((pod) => pod.namespace)).size, n_problems: broken.length + 1, n_warnings: 0, n_series: 14_820, n_warning_events: 214 },
     };
   }
 }

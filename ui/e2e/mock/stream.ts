@@ -59,7 +59,7 @@ export function pipelineAt(time: number): Pipeline {
   const seconds = time / 1000;
   const wave = (name: string, base: number, share = 0.08): number => base * (1 + share * noise(name, seconds, 12));
   const stage = (id: Stage['id'], title: string, rate_of: string, change: Partial<Stage>): Stage => ({
-    id, title, rate_of, status: 'ok', reason: '', rate_per_s: null, bytes_per_s: null, lag_records: 0, lag_seconds: null, dropped_total: 0, loss_total: 0, duplicates_total: 0, newest_age_s: null, details: {}, ...change,
+    id, title, rate_of, status: 'ok', reason: '', note: '', refused_total: null, rate_per_s: null, bytes_per_s: null, lag_records: 0, lag_seconds: null, dropped_total: 0, loss_total: 0, duplicates_total: 0, newest_age_s: null, details: {}, ...change,
   });
   const samples = wave('samples', 5210);
   return {

@@ -34,16 +34,24 @@ describe('series', () => {
 
   it('keeps series that the tail does not have and adds new ones', () => {
     const merged = mergeAnswers(answer({ a: [[0, 1], [10, 1]], b: [[0, 9]] }), answer({ a: [[10, 2]], c: [[10, 7]] }), 0);
-    expect(merged.series.map((series) => [series.labels.pod, series.points])).toEqual([
+    expect(merged?.total_series).toBe(3);
+    expect(merged?.series.map((series) => [series.labels.pod, series.points])).toEqual([
       ['a', [[0, 1], [10, 2]]], ['b', [[0, 9]]], ['c', [[10, 7]]],
     ]);
-    expect(mergeAnswers(answer({ b: [[0, 9]] }), answer({}), 5).series).toEqual([]);
+    expect(mergeAnswers(answer({ b: [[0, 9]] }), answer({}), 5)?.series).toEqual([]);
+  });
+
+  it('does not join the largest of two ranges: they are not the same series', () => {
+    const others = { n: 46, points: [[0, 5]] as Point[] };
+    expect(mergeAnswers(answer({ a: [[0, 1]] }, others), answer({ b: [[10, 2]] }, others), 0)).toBeNull();
+    expect(mergeAnswers(answer({ a: [[0, 1]] }), answer({ b: [[10, 2]] }, others), 0)).toBeNull();
   });
 
   it('names series by the labels on which they differ', () => {
     expect(seriesNames([{ pod: 'a', ns: 'x' }, { pod: 'b', ns: 'x' }])).toEqual(['a', 'b']);
     expect(seriesNames([{ pod: 'a', ns: 'x' }])).toEqual(['x']);
     expect(seriesNames([{}])).toEqual(['(no label)']);
+    expect(seriesNames([{ __name__: 'load1', node: 'a' }, { __name__: 'load5', node: 'a' }])).toEqual(['load1', 'load5']);
   });
 
   it('computes statistics over measured points only', () => {

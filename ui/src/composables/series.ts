@@ -70,8 +70,12 @@ export function statsOf(points: readonly Point[]): RangeSeries['stats'] {
   return n === 0 ? { last: null, min: null, max: null, avg: null } : { last, min, max, avg: sum / n };
 }
 
-/** The answer for the tail laid over the whole; series that are only in one of the two are kept. */
-export function mergeAnswers(whole: RangeAnswer, tail: RangeAnswer, from: number): RangeAnswer {
+/**
+ * The answer for the tail laid over the whole; series that are only in one of the two are kept. `null` when one of
+ * them has only the largest: others are the largest of the tail, and what is summed is not the same in both.
+ */
+export function mergeAnswers(whole: RangeAnswer, tail: RangeAnswer, from: number): RangeAnswer | null {
+  if (whole.others || tail.others) return null;
   const fresh = new Map(tail.series.map((series) => [seriesKey(series.labels), series]));
   const series: RangeSeries[] = [];
   for (const old of whole.series) {
@@ -81,16 +85,13 @@ export function mergeAnswers(whole: RangeAnswer, tail: RangeAnswer, from: number
     if (points.some((point) => point[1] !== null)) series.push({ labels: old.labels, points, stats: statsOf(points) });
   }
   for (const added of fresh.values()) series.push(added);
-  const others = tail.others && whole.others
-    ? { n: tail.others.n, points: mergePoints(whole.others.points, tail.others.points, from) }
-    : (tail.others ?? whole.others);
-  return { ...tail, from_ms: from, series, others };
+  return { ...tail, from_ms: from, series, total_series: series.length, others: null };
 }
 
 /** The shortest text that tells series of one chart apart: labels on which all agree are left out. */
 export function seriesNames(all: readonly LabelSet[]): string[] {
   const labels = [...new Set(all.flatMap((set) => Object.keys(set)))].sort();
-  const telling = labels.filter((label) => label !== '__name__' && all.some((set) => set[label] !== all[0]?.[label]));
+  const telling = labels.filter((label) => all.some((set) => set[label] !== all[0]?.[label]));
   const used = telling.length > 0 ? telling : labels.filter((label) => label !== '__name__').slice(0, 1);
   return all.map((set) => {
     const texts = used.filter((label) => (set[label] ?? '') !== '').map((label) => (/^\d+$/.test(set[label] ?? '') ? `${label} ${set[label] ?? ''}` : (set[label] ?? '')));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { exitText, nodeTone, podTone } from './status';
+import { eventText, exitText, nodeTone, podTone, recordTone } from './status';
 
 describe('status', () => {
   it('is calm about pods that run and loud about those that crash', () => {
@@ -19,6 +19,11 @@ describe('status', () => {
   it('sees pressure and cordons on ready nodes', () => {
     expect(nodeTone({ status: 'Ready', pressures: ['MemoryPressure'], is_unschedulable: false })).toBe('serious');
     expect(nodeTone({ status: 'Ready', pressures: [], is_unschedulable: true })).toBe('warn');
+  });
+
+  it('calls events as Kubernetes does and colours what is not normal', () => {
+    expect(['info', 'warning', 'critical'].map(eventText)).toEqual(['Normal', 'Warning', 'Warning, critical']);
+    expect(['info', 'warn', 'warning', 'error', 'fatal'].map(recordTone)).toEqual(['unknown', 'warn', 'warn', 'serious', 'critical']);
   });
 
   it('names the signal behind an exit code', () => {

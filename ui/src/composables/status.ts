@@ -65,12 +65,19 @@ const SEVERITY: Record<string, Tone> = {
   info: 'info', warning: 'warn', error: 'serious', critical: 'critical',
   trace: 'unknown', debug: 'unknown', warn: 'warn', fatal: 'critical', unspecified: 'unknown',
 };
-/** Events and log lines: `info` stays without colour there, see `logTone`. */
 export const severityTone = (severity: string): Tone => SEVERITY[severity] ?? 'unknown';
-export const logTone = (severity: string): Tone => (severity === 'error' ? 'critical' : severityTone(severity));
+/** Events and log lines, in lists and histograms alike: what is normal stays without colour. */
+export const recordTone = (severity: string): Tone => (severity === 'info' ? 'unknown' : severityTone(severity));
+/** Kubernetes knows two types of events; what is worse than a warning here is still a Warning there. */
+export function eventText(severity: string): string {
+  if (severity === 'info') return 'Normal';
+  return severity === 'warning' ? 'Warning' : `Warning, ${severity}`;
+}
 
 const STATE: Record<string, Tone> = { ok: 'ok', healthy: 'ok', ready: 'ok', running: 'ok', starting: 'info', stopped: 'unknown', degraded: 'warn', failed: 'critical', unhealthy: 'critical' };
 export const stateTone = (state: string): Tone => STATE[state.toLowerCase()] ?? 'unknown';
+
+export const isProblemTone = (tone: Tone): boolean => tone === 'critical' || tone === 'serious' || tone === 'warn';
 
 const ORDER: Tone[] = ['critical', 'serious', 'warn', 'info', 'unknown', 'ok'];
 export const toneRank = (tone: Tone): number => ORDER.indexOf(tone);

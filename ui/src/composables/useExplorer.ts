@@ -21,17 +21,20 @@ export function useExplorer() {
   const limit = param('limit', '10');
   const view = param('view', 'chart');
   const selector = computed(() => parseSelector(match.value));
+  /** A metric, or several that a selector without a name chooses. */
+  const isChosen = computed(() => selector.value.name !== '' || selector.value.matchers.length > 0);
+  const title = computed(() => selector.value.name || selectorText('', selector.value.matchers));
 
   const metrics = useRead<Page<MetricRow>>(() => ({ path: '/metrics', query: { limit: 5000 } }), () => 30);
   const metric = computed(() => metrics.data.value?.items.find((row) => row.name === selector.value.name) ?? null);
-  const labels = useRead<{ items: string[] }>(() => (selector.value.name ? { path: '/metrics/labels', query: { match: selector.value.name } } : null));
+  const labels = useRead<{ items: string[] }>(() => (isChosen.value ? { path: '/metrics/labels', query: { match: selector.value.name || match.value } } : null));
   const labelNames = computed(() => (labels.data.value?.items ?? []).filter((label) => label !== '__name__'));
 
   /** The page's scope narrows only metrics that have its labels. */
   const scoped = computed<Matcher[]>(() => scopeMatchers(cluster.value, namespaces.value)
     .filter((matcher) => labelNames.value.includes(matcher.label) && !selector.value.matchers.some((own) => own.label === matcher.label)));
   const fullMatch = computed(() => selectorText(selector.value.name, [...selector.value.matchers, ...scoped.value]));
-  const question = computed<SeriesQuestion | null>(() => (selector.value.name === '' ? null : {
+  const question = computed<SeriesQuestion | null>(() => (!isChosen.value ? null : {
     match: fullMatch.value,
     function: functionName.value || null,
     aggregate: aggregate.value,
@@ -47,5 +50,5 @@ export function useExplorer() {
   function setBy(names: string[]): void {
     set({ by: names, ...(names.length > 0 && aggregate.value === 'none' ? { aggregate: 'sum' } : {}) });
   }
-  return { selector, metrics, metric, labelNames, scoped, fullMatch, question, functionName, aggregate, by, limit, view, choose, setMatchers, setBy };
+  return { selector, isChosen, title, metrics, metric, labelNames, scoped, fullMatch, question, functionName, aggregate, by, limit, view, choose, setMatchers, setBy };
 }

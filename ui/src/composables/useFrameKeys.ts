@@ -2,6 +2,7 @@
 import { useRouter } from 'vue-router';
 
 import { SCREENS } from '../router';
+import { COMMAND } from './platform';
 import { useFrame } from './useFrame';
 import { usePreferences } from './usePreferences';
 import { useScope } from './useScope';
@@ -9,7 +10,7 @@ import { useShortcuts } from './useShortcuts';
 import { useTimeline } from './useTimeline';
 
 export const KEYS: readonly { keys: string; what: string }[] = [
-  { keys: '⌘ K', what: 'Find anything: objects, screens, actions' },
+  { keys: `${COMMAND} K`, what: 'Find anything: objects, screens, actions' },
   { keys: '/', what: 'Filter this page' },
   ...SCREENS.map((screen) => ({ keys: `g ${screen.key}`, what: `Go to ${screen.title}` })),
   { keys: 'j k', what: 'Next, previous row' },

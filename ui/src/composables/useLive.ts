@@ -4,7 +4,7 @@ import { computed, onScopeDispose, ref, watch } from 'vue';
 
 import { BASE, get, post, queryText, readToken } from '../api/http';
 import { LiveClient, type Phase, type Socket, type Subscription } from '../api/live';
-import type { Pipeline } from '../api/types';
+import type { Pipeline, Status } from '../api/types';
 import { useTimeline } from './useTimeline';
 
 async function open(nFailed: number): Promise<Socket> {
@@ -26,6 +26,9 @@ export const useConnection = defineStore('connection', () => {
   const isSimulated = ref(false);
   const newest = ref<number | null>(null);
   const pipeline = ref<Pipeline | null>(null);
+  const mode = ref('');
+  /** What is shown was recorded earlier: nothing new comes in, and its times are past. */
+  const isRecording = computed(() => mode.value === 'replay');
   const age = computed(() => (newest.value === null ? null : Math.max(0, timeline.clock - newest.value)));
 
   function start(): void {
@@ -48,11 +51,13 @@ export const useConnection = defineStore('connection', () => {
       },
     });
     client.start();
+    // A server that refuses says so elsewhere; without this answer the page is that of a live cluster.
+    get<Status>('/status').then((status) => { mode.value = status.mode; }, () => undefined);
     addEventListener('online', () => client.retry());
     document.addEventListener('visibilitychange', () => { if (!document.hidden) client.retry(); });
   }
 
-  return { phase, since, isSimulated, newest, age, pipeline, start, retry: () => client.retry() };
+  return { phase, since, isSimulated, isRecording, newest, age, pipeline, start, retry: () => client.retry() };
 });
 
 /**

@@ -32,11 +32,11 @@ export function usePalette(typed: Ref<string>) {
   const nodes = useNodes();
   const spaces = useRead<Page<NamespaceRow>>(() => ({ path: '/namespaces', query: { limit: 5000 } }));
 
+  const screens = computed<PaletteEntry[]>(() => SCREENS.map((screen): PaletteEntry => ({
+    id: screen.name, icon: screen.icon, text: screen.title, aside: `g ${screen.key}`, isMono: false,
+    run: () => void router.push({ name: screen.name, query: carried.value }),
+  })));
   const actions = computed<PaletteEntry[]>(() => [
-    ...SCREENS.map((screen): PaletteEntry => ({
-      id: screen.name, icon: screen.icon, text: screen.title, aside: `g ${screen.key}`, isMono: false,
-      run: () => void router.push({ name: screen.name, query: carried.value }),
-    })),
     { id: 'pause', icon: timeline.isPaused ? 'play' : 'pause', text: timeline.isPaused ? 'Resume live data' : 'Pause live data', aside: 'p', isMono: false, run: () => timeline.toggle() },
     { id: 'theme', icon: 'theme', text: 'Change theme', aside: 't', isMono: false, run: () => void preferences.nextTheme() },
     { id: 'zone', icon: 'clock', text: preferences.kept.zone === 'utc' ? 'Show local time' : 'Show UTC', aside: '', isMono: false, run: () => { preferences.kept.zone = preferences.kept.zone === 'utc' ? 'local' : 'utc'; } },
@@ -59,7 +59,11 @@ export function usePalette(typed: Ref<string>) {
 
   const groups = computed<PaletteGroup[]>(() => {
     const query = typed.value;
-    const found: PaletteGroup[] = [{ title: 'Go to', entries: fuzzySort(query, actions.value, (entry) => entry.text, query ? 4 : 20) }];
+    const most = query ? 4 : 20;
+    const found: PaletteGroup[] = [
+      { title: 'Go to', entries: fuzzySort(query, screens.value, (entry) => entry.text, most) },
+      { title: 'Actions', entries: fuzzySort(query, actions.value, (entry) => entry.text, most) },
+    ];
     if (query.trim() !== '') {
       found.unshift(
         { title: 'Workloads', entries: objects(workloads.rows.value, (row) => row.kind, 'workloads') },

@@ -54,7 +54,8 @@ export function usePanel() {
     if (text === panel.value && onTab === null) return;
     set({ panel: text, tab: onTab ?? (target.value?.type === next.type && tab.value !== 'summary' ? tab.value : null) }, panel.value === '');
   }
-  const close = (): void => set({ panel: null, tab: null, container: null }, true);
+  /** Not a step of its own: Back after it must not open the panel again. */
+  const close = (): void => set({ panel: null, tab: null, container: null });
   /** A link that opens the panel over the page one is on. */
   const linkTo = (next: PanelTarget, onTab: string | null = null): { query: LocationQueryRaw } => {
     const { tab: _tab, container: _container, ...rest } = route.query;

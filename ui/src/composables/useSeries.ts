@@ -32,6 +32,8 @@ interface PointItem { ref: number; labels?: LabelSet; t: number; v: number | nul
 /** Above this many series a chart reads its tail instead of following each series. */
 const MOST_FOLLOWED = 100;
 const FASTEST_MS = 2000;
+/** The largest of many are read whole each time: which ones they are depends on the whole range. */
+const FASTEST_WHOLE_MS = 5000;
 const SLOWEST_MS = 30_000;
 
 export function rangeRead(question: SeriesQuestion, from: number, to: number, step: string | null): Query {
@@ -65,7 +67,8 @@ export function useSeries(source: () => SeriesQuestion | null, fixed?: () => Int
   function schedule(): void {
     if (timer) clearTimeout(timer);
     const step = answer.value?.step_ms ?? 10_000;
-    timer = setTimeout(() => void readTail(), Math.min(SLOWEST_MS, Math.max(FASTEST_MS, step / 5)));
+    const fastest = answer.value?.others ? FASTEST_WHOLE_MS : FASTEST_MS;
+    timer = setTimeout(() => void readTail(), Math.min(SLOWEST_MS, Math.max(fastest, step / 5)));
   }
 
   async function ask(from: number, to: number, step: string | null): Promise<RangeAnswer | null> {
@@ -102,11 +105,15 @@ export function useSeries(source: () => SeriesQuestion | null, fixed?: () => Int
   async function readTail(): Promise<void> {
     const whole = answer.value;
     if (document.hidden || timeline.isPaused) return schedule();
-    if (!whole) return readWhole();
+    if (!whole || whole.others) return readWhole();
     const { from, to } = windowNow();
     const start = Math.max(from, (whole.provisional_from_ms ?? whole.to_ms - whole.step_ms * 6) - whole.step_ms * 3);
     const read = await ask(start, to, `${Math.round(whole.step_ms / 1000)}s`);
-    if (read) answer.value = mergeAnswers(answer.value ?? whole, read, from);
+    if (read) {
+      const merged = mergeAnswers(answer.value ?? whole, read, from);
+      if (!merged) return readWhole();
+      answer.value = merged;
+    }
     if (follows()) schedule();
   }
 
@@ -144,10 +151,11 @@ export function useSeries(source: () => SeriesQuestion | null, fixed?: () => Int
     const question = source();
     const isPlain = question !== null && (question.aggregate ?? 'none') === 'none';
     const n = answer.value?.total_series ?? Infinity;
-    if (!isPlain || n > MOST_FOLLOWED || !follows()) return null;
+    // What is summed beside the largest is not followed, and would fall behind them.
+    if (!isPlain || n > MOST_FOLLOWED || answer.value?.others || !follows()) return null;
     return {
       topic: 'metrics',
-      filter: { match: question.match, function: answer.value?.function },
+      filter: { match: question.match, function: answer.value?.function === 'by_kind' ? null : answer.value?.function },
       maxRate: 4,
       onItems: ({ items }) => follow(items),
       onGap: () => void readWhole(),

@@ -2,7 +2,7 @@
 import type { Amounts, PodRow, Usage, WorkloadRow } from '../api/types';
 import { rowKey } from './useCollection';
 import { type SortValue, sorted } from './sorting';
-import { podTone, type Tone, toneRank, workloadTone } from './status';
+import { isProblemTone, podTone, type Tone, toneRank, workloadTone } from './status';
 
 export interface TreeRow {
   key: string;
@@ -80,7 +80,7 @@ export interface TreeQuestion {
   sort: { key: string; isDescending: boolean };
 }
 
-const isProblem = (row: TreeRow): boolean => row.tone === 'critical' || row.tone === 'serious' || row.tone === 'warn';
+const isProblem = (row: TreeRow): boolean => isProblemTone(row.tone);
 const textOf = (row: TreeRow): string => `${row.name} ${row.namespace} ${row.status} ${row.reason} ${row.node} ${row.kind} ${row.pod?.workload ?? ''} ${row.pod?.pod_ip ?? ''}`.toLowerCase();
 const hasAll = (row: TreeRow, words: readonly string[]): boolean => {
   if (words.length === 0) return true;

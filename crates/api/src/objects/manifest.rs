@@ -81,8 +81,8 @@ mod tests {
         let json = r#"{"kind":"Pod","metadata":{"name":"ä","creationTimestamp":"2026-11-21T10:00:00Z"}}"#;
         let value = Manifest::compress(json).read();
         assert_eq!(value["metadata"]["name"], "ä");
-        assert_eq!(Manifest::compress("").read(), serde_json::Value::Null);
-        assert_eq!(Manifest::compress("{").read(), serde_json::Value::Null);
-        assert_eq!(Manifest(Box::new([1, 2, 3])).read(), serde_json::Value::Null);
+        assert_eq!(Manifest::compress("").read(), Value::Null);
+        assert_eq!(Manifest::compress("{").read(), Value::Null);
+        assert_eq!(Manifest(Box::new([1, 2, 3])).read(), Value::Null);
     }
 }

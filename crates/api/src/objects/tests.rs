@@ -176,7 +176,7 @@ proptest! {
         bite in 1usize..5,
     ) {
         let objects = Objects::default();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         let mut version = 0;
         for (i, (name, uid, is_removal)) in steps.iter().enumerate() {
             let state = state("Pod", &name.to_string(), &uid.to_string(), i as i64);
@@ -193,7 +193,7 @@ proptest! {
             }
             version = since.version;
         }
-        let there: std::collections::BTreeSet<_> =
+        let there: BTreeSet<_> =
             objects.of_kind("Pod").iter().map(|entry| entry.state.name.clone()).collect();
         prop_assert_eq!(seen, there);
         prop_assert_eq!(objects.count(), objects.of_kind("Pod").len());

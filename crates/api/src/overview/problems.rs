@@ -107,7 +107,8 @@ pub fn problem_of_workload(entry: &Entry, row: &WorkloadRow, pods: &PodsOf) -> O
     let since = wrong("Available", "False").or_else(|| wrong("Failed", "True"));
     let since = since.or_else(|| wrong("Progressing", "False"));
     // A Deployment short of a few replicas still says that it is available.
-    problem.since = since.or(entry.short_since).or(pods.failing_since).map(Into::into);
+    problem.since =
+        since.or(entry.short_since).or(pods.failing_since).or(Some(state.observed)).map(Into::into);
     Some(problem)
 }
 

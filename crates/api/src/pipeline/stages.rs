@@ -306,15 +306,30 @@ fn trouble(stage: &Stage, facts: Facts<'_>) -> Option<String> {
                 return wrong;
             }
             if spool > 0.0 {
-                return Some(format!("the bus is behind: {spool:.0} bytes wait on disk"));
+                return Some(format!(
+                    "the bus is behind: {:.1} MiB wait on disk",
+                    spool / f64::from(1 << 20)
+                ));
             }
             let age = stage.newest_age_s.filter(|age| *age > SILENT_S)?;
-            Some(format!("the newest sample is {age:.0} s old"))
+            Some(format!("the newest sample is {} old", span_text(age)))
         }
         StageId::Processor => {
             let lag = stage.lag_seconds.filter(|lag| *lag > LATE_S)?;
-            Some(format!("windows close {lag:.0} s behind the clock"))
+            Some(format!("windows close {} behind the clock", span_text(lag)))
         }
         _ => None,
+    }
+}
+
+/// A span in one unit, written as the dashboard writes ages.
+fn span_text(seconds: f64) -> String {
+    let seconds = seconds.max(0.0) as u64;
+    let (minutes, hours) = (seconds / 60, seconds / 3_600);
+    match (seconds, minutes, hours) {
+        (0..90, ..) => format!("{seconds} s"),
+        (_, 0..90, _) => format!("{minutes} min"),
+        (.., 0..48) => format!("{hours} h"),
+        _ => format!("{} d", hours / 24),
     }
 }

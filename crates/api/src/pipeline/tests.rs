@@ -112,7 +112,7 @@ fn drops_and_late_windows_degrade_a_stage() {
     assert_eq!(collector.status, StageStatus::Degraded);
     assert_eq!(collector.reason, "samples are being dropped: no reason is known");
     let processor = stage_of(&live, &Health::default(), StageId::Processor);
-    assert_eq!(processor.reason, "windows close 500 s behind the clock");
+    assert_eq!(processor.reason, "windows close 8 min behind the clock");
 }
 
 #[test]

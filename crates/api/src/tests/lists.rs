@@ -242,7 +242,7 @@ async fn an_overview_of_a_namespace_counts_what_is_used_and_told_there() {
     let shop = shop();
     let memory = |name: &str, labels: &[(&str, &str)], value: f64| {
         let labels: Vec<_> = [("cluster", CLUSTER)].iter().chain(labels).copied().collect();
-        (sentinel_testkit::build::series(sentinel_model::MetricKind::Gauge, name, &labels), value)
+        (series(MetricKind::Gauge, name, &labels), value)
     };
     let of = |namespace: &'static str, pod: &'static str| [("namespace", namespace), ("pod", pod)];
     let rows = [

@@ -4,6 +4,7 @@ import type { Column } from '../table/column';
 
 export const EVENT_COLUMNS: readonly Column<EventRow>[] = [
   { key: 'time', title: 'Last seen', width: '72px', isNumber: true },
+  { key: 'type', title: 'Type', width: '64px', from: 760 },
   { key: 'reason', title: 'Reason', width: 'minmax(130px, 0.8fr)' },
   { key: 'object', title: 'Object', width: 'minmax(170px, 1.2fr)', from: 620 },
   { key: 'message', title: 'Message', width: 'minmax(200px, 3fr)' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { detailRows, detailText, detailTitle } from './stage';
+import { detailRows, detailText, detailTitle, lagText, newestText } from './stage';
 
 describe('stage', () => {
   it('writes a detail by the unit in its name', () => {
@@ -10,6 +10,11 @@ describe('stage', () => {
     expect(detailText('fsync_p99_seconds', 0.004)).toBe('4 ms');
     expect(detailText('requests_per_s', 2.5)).toBe('2.50/s');
     expect(detailText('n_series', 14_820)).toBe('14,820');
+  });
+
+  it('says what the lag counts, and ages in one unit', () => {
+    expect([lagText(71), lagText(1), lagText(null)]).toEqual(['71 messages', '1 message', '–']);
+    expect([newestText(1.25), newestText(27_811)]).toEqual(['1.3 s', '7 h']);
   });
 
   it('puts rate and total of one thing into one row', () => {
