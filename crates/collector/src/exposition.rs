@@ -85,7 +85,10 @@ fn is_outside_quotes(text: &str) -> bool {
 }
 
 /// The samples of a body in order of lines, ending after the first error.
-pub struct Samples<'a>(Reader<'a>);
+pub struct Samples<'a> {
+    body: &'a str,
+    reader: Reader<'a>,
+}
 
 enum Reader<'a> {
     Text(TextSamples<'a>),
@@ -95,26 +98,27 @@ enum Reader<'a> {
 
 /// Reads a body piece by piece.
 pub fn samples(body: &str, format: Format) -> Samples<'_> {
-    Samples(match format {
+    let reader = match format {
         Format::Text => Reader::Text(TextSamples::new(body)),
         Format::OpenMetrics => Reader::OpenMetrics(Box::new(OpenMetricsSamples::strict(body))),
         Format::OpenMetricsLenient => Reader::OpenMetrics(Box::new(OpenMetricsSamples::lenient(body))),
-    })
+    };
+    Samples { body, reader }
 }
 
 impl<'a> Iterator for Samples<'a> {
     type Item = Result<Sample<'a>, ParseError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let result = match &mut self.0 {
+        let result = match &mut self.reader {
             Reader::Text(samples) => samples.next_sample(),
             Reader::OpenMetrics(samples) => samples.next_sample(),
             Reader::Done => return None,
         };
         if !matches!(result, Ok(Some(_))) {
-            self.0 = Reader::Done;
+            self.reader = Reader::Done;
         }
-        result.transpose()
+        result.map_err(|error| error.with_hint(self.body)).transpose()
     }
 }
 
@@ -127,7 +131,7 @@ pub fn parse<'a>(body: &'a str, format: Format, mut each: impl FnMut(&Sample<'a>
     match format {
         Format::Text => {
             let mut samples = TextSamples::new(body);
-            while let Some(sample) = samples.next_sample()? {
+            while let Some(sample) = samples.next_sample().map_err(|error| error.with_hint(body))? {
                 each(&sample);
             }
         }
@@ -155,6 +159,28 @@ pub fn decode_utf8(body: &[u8]) -> Result<&str, ParseError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn line_ends_of_windows_are_called_by_their_name() {
+        for (body, format) in [
+            ("a 1\r\n", Format::Text),
+            ("# TYPE a gauge\r\na 1\r\n", Format::Text),
+            ("a 1\r\n# EOF\r\n", Format::OpenMetrics),
+            ("a 1\n# EOF\r\n", Format::OpenMetricsLenient),
+        ] {
+            let error = parse(body, format, |_| {}).expect_err(body);
+            assert!(error.message.ends_with("(tr -d '\\r')"), "{error}");
+        }
+        let error = parse("a\nb 1\r\n", Format::Text, |_| {}).expect_err("no value");
+        assert!(!error.message.contains("tr -d"), "the line itself ends well: {error}");
+    }
+
+    #[test]
+    fn a_counter_without_its_ending_is_told_its_name() {
+        let error = parse("# TYPE a counter\na 1\n# EOF\n", Format::OpenMetrics, |_| {}).expect_err("a rule");
+        assert_eq!((error.line, error.reason), (2, "clash"));
+        assert!(error.message.contains("must be named \"a_total\""), "{error}");
+    }
 
     #[test]
     fn knows_openmetrics_by_what_only_it_has() {

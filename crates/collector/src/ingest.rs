@@ -18,7 +18,7 @@ pub(crate) struct TargetLabels {
 
 /// Why a body is refused as a whole.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum IngestError {
+pub enum IngestError {
     #[error(transparent)]
     Parse(#[from] ParseError),
     #[error("{series}: {message}")]
@@ -149,11 +149,11 @@ pub(crate) fn ingest(
 ///
 /// # Errors
 /// The body breaks its format or a limit, or `each` refused a sample.
-pub(crate) fn read_samples(
-    body: &[u8],
+pub(crate) fn read_samples<'b>(
+    body: &'b [u8],
     format: Format,
     limits: &Limits,
-    mut each: impl FnMut(&Sample<'_>) -> Result<(), IngestError>,
+    mut each: impl FnMut(&Sample<'b>) -> Result<(), IngestError>,
 ) -> Result<usize, IngestError> {
     let mut n_samples = 0;
     for sample in exposition::samples(exposition::decode_utf8(body)?, format) {

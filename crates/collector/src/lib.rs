@@ -19,12 +19,13 @@ mod testing;
 pub use collector::{BuildError, Collector, CollectorHandles};
 pub use config::{Config, Limits, OpenMetricsRules, OutletConfig, OutletPolicy, ScrapeTarget};
 pub use fetch::{FetchError, UrlError};
+pub use ingest::IngestError;
 pub use outlet::{
     Clock, FrameBuilder, Hold, Outlet, OutletError, OutletSettings, PendingFrame, RawSeries, TargetKind,
     TargetStream,
 };
 pub use probe::{
-    Exposition, ExpositionError, Finding, PROBE_TIMEOUT, Subject, Verdict, fetch_exposition, probe,
+    Exposition, ExpositionError, Finding, PROBE_TIMEOUT, Subject, Terms, Verdict, fetch_exposition, probe,
 };
 pub use redact::{MASK, Redactor};
 pub use source::{Source, SourceContext};

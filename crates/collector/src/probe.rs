@@ -5,18 +5,24 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 
-use crate::exposition::Format;
-use crate::fetch::{FetchError, FetchLimits, UrlError, fetch, scrape_client, target_url};
+use crate::exposition::{Format, Sample};
+use crate::fetch::{FetchError, FetchLimits, UrlError, fetch, scrape_client};
+use crate::ingest::{IngestError, read_samples};
 use crate::sources::{kubernetes, scrape};
-use crate::{Config, Limits};
+use crate::targets::endpoint;
+use crate::{Config, Limits, ScrapeTarget};
 
 /// Each question waits so long for its answer.
 pub const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Stands for the address of what has none.
+const ANY_TARGET: &str = "http://localhost/metrics";
 
 /// Targets that are asked at a time.
 const AT_A_TIME: usize = 8;
@@ -67,8 +73,6 @@ pub struct Exposition {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExpositionError {
-    #[error(transparent)]
-    Url(#[from] UrlError),
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] reqwest::Error),
     #[error(transparent)]
@@ -139,17 +143,60 @@ pub async fn probe(config: &Config, cluster: &str, report: &mut (dyn FnMut(Findi
     }
 }
 
+/// On which terms the collector would scrape an address: those of its target, if it is one.
+pub struct Terms {
+    endpoint: scrape::Endpoint,
+    limits: Limits,
+}
+
+impl Terms {
+    /// For what is no URL, such as the name of a file, those of a target that says nothing of its own.
+    pub fn of(config: &Config, cluster: &str, source: &str) -> Result<Self, UrlError> {
+        let is_url = source.starts_with("http://") || source.starts_with("https://");
+        let unnamed = || ScrapeTarget {
+            url: if is_url { source.to_owned() } else { ANY_TARGET.to_owned() },
+            name: None,
+            labels: BTreeMap::new(),
+            interval: None,
+            openmetrics: None,
+        };
+        let configured = config.scrape.iter().find(|target| target.url == source);
+        let endpoint = endpoint(&configured.cloned().unwrap_or_else(unnamed), config, cluster)?;
+        Ok(Self { endpoint, limits: config.limits })
+    }
+
+    /// Gives every sample to `each`, and their number. After an error, those before it are void.
+    ///
+    /// # Errors
+    /// The body breaks its format or a limit.
+    pub fn read<'b>(
+        &self,
+        body: &'b [u8],
+        format: Format,
+        mut each: impl FnMut(&Sample<'b>),
+    ) -> Result<usize, IngestError> {
+        let mut samples = Vec::new();
+        let n_samples = scrape::read_by(self.endpoint.openmetrics, format, |format, _| {
+            samples.clear();
+            read_samples(body, format, &self.limits, |sample| {
+                self.endpoint.labels.apply(sample, &self.limits)?;
+                samples.push(*sample);
+                Ok(())
+            })
+        })?;
+        samples.iter().for_each(&mut each);
+        Ok(n_samples)
+    }
+}
+
 /// One body, asked for and bounded as the collector does.
 ///
 /// # Errors
 /// The address may not be scraped, or there is no whole answer.
-pub async fn fetch_exposition(
-    url: &str,
-    limits: &Limits,
-    timeout: Duration,
-) -> Result<Exposition, ExpositionError> {
-    let url = target_url(url)?;
-    let request = scrape::request(&scrape_client()?, &url, timeout);
-    let fetched = fetch(request, FetchLimits { timeout, body_bytes: limits.body_bytes }).await?;
+pub async fn fetch_exposition(terms: &Terms) -> Result<Exposition, ExpositionError> {
+    let scrape::Endpoint { url, timeout, .. } = &terms.endpoint;
+    let request = scrape::request(&scrape_client()?, url, *timeout);
+    let limits = FetchLimits { timeout: *timeout, body_bytes: terms.limits.body_bytes };
+    let fetched = fetch(request, limits).await?;
     Ok(Exposition { format: fetched.format(), body: fetched.body })
 }

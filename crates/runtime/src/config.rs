@@ -127,6 +127,7 @@ fn check<C: DeserializeOwned>(
         let mut problems: Vec<Problem> = faults::<C>(table).iter().map(problem).collect();
         // One table with several keys that belong nowhere.
         problems.dedup_by(|a, b| a.fact == b.fact && a.write == b.write);
+        problems.sort_by_key(|problem| problem.line);
         if problems.is_empty() {
             let fact = error.message().to_owned();
             problems.push(Problem { key: String::new(), line: None, fact, write: None });

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Streaming observability for Kubernetes.
@@ -122,17 +122,18 @@ pub enum Output {
 pub struct DemoArgs {
     #[command(flatten)]
     pub common: Common,
-    /// Pods of the simulated cluster
-    #[arg(long)]
-    pub pods: Option<usize>,
-    /// Nodes of the simulated cluster
-    #[arg(long)]
-    pub nodes: Option<usize>,
-    /// The same seed gives the same cluster
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// How much faster than real everything goes: load, faults, rollouts (timestamps stay real)
-    #[arg(long)]
+    /// Pods of the simulated cluster, 1 to 50000 [default: 60]
+    #[arg(long, allow_negative_numbers = true)]
+    pub pods: Option<i64>,
+    /// Nodes of the simulated cluster, 1 to 2000 [default: 4]
+    #[arg(long, allow_negative_numbers = true)]
+    pub nodes: Option<i64>,
+    /// The same seed gives the same cluster; any number from 0 [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
+    pub seed: Option<i64>,
+    /// How much faster than real everything goes, 0.01 to 10000: load, faults, rollouts (timestamps stay
+    /// real) [default: 1]
+    #[arg(long, allow_negative_numbers = true)]
     pub speed: Option<f64>,
     /// Faults to play, as a TOML file; without it they rotate
     #[arg(long, value_name = "FILE")]
@@ -146,7 +147,7 @@ pub struct ReplayArgs {
     /// Folder with scrapes.jsonl.zst, watch.jsonl.zst and logs.jsonl.zst
     pub recording: PathBuf,
     /// Recorded seconds a second; 0 is as fast as possible
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub speed: f64,
 }
 
@@ -155,20 +156,33 @@ pub enum ConfigCommand {
     /// Say whether the configuration is usable, and what to write where it is not
     Check(Common),
     /// Print the configuration with all defaults
-    Print(Common),
+    Print {
+        #[command(flatten)]
+        common: Common,
+        /// Also the token, which is printed as … otherwise
+        #[arg(long)]
+        show_secrets: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum CheckCommand {
-    /// Parse an exposition and print one JSON object a sample
-    Metrics {
-        /// A file, an http(s) URL, or - for standard input
-        source: String,
-        /// Read as this format, instead of the one that the answer's type names; for files, the one that
-        /// `# EOF`, `# UNIT`, types and exemplars tell
-        #[arg(long, value_enum)]
-        format: Option<ExpositionFormat>,
-    },
+    /// Read an exposition on the collector's terms (format, limits, timeout) and print one JSON object a
+    /// sample
+    Metrics(CheckMetricsArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct CheckMetricsArgs {
+    /// A file, an http(s) URL, or - for standard input
+    pub source: String,
+    /// Read as this format, instead of the one that the answer's type names; for files, the one that
+    /// `# EOF`, `# UNIT`, types and exemplars tell
+    #[arg(long, value_enum)]
+    pub format: Option<ExpositionFormat>,
+    /// Configuration file (TOML) whose limits, timeout and targets hold
+    #[arg(long, value_name = "FILE", env = "SENTINEL_CONFIG")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -183,10 +197,10 @@ pub enum ExpositionFormat {
 #[derive(Args, Clone, Debug)]
 pub struct Server {
     /// Its address
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7700")]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7700", global = true)]
     pub server: String,
     /// Its token, if it wants one
-    #[arg(long, value_name = "TOKEN", env = "SENTINEL_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "SENTINEL_TOKEN", hide_env_values = true, global = true)]
     pub token: Option<String>,
 }
 
@@ -202,12 +216,14 @@ pub enum DlqCommand {
     },
     /// Show one dead letter
     Show { id: String },
-    /// Put dead letters back on the topic they came from
+    /// Put dead letters back on the topic they came from: either those of some ids, or all of a reason
+    #[command(group = ArgGroup::new("letters").args(["ids", "reason"]).required(true))]
     Replay {
-        /// Their ids
+        /// Their ids, as `list` shows them
+        #[arg(value_name = "ID")]
         ids: Vec<String>,
         /// All of this reason
-        #[arg(long, conflicts_with = "ids", required_unless_present = "ids")]
+        #[arg(long)]
         reason: Option<String>,
     },
 }
@@ -221,5 +237,46 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_the_demo_names_what_holds() {
+        let mut cli = Cli::command();
+        let demo = cli.find_subcommand_mut("demo").expect("a subcommand").render_long_help().to_string();
+        let usual = sentinel_simulator::Config::default();
+        for default in [usual.pods.to_string(), usual.nodes.to_string(), usual.seed.to_string()] {
+            assert!(demo.contains(&format!("[default: {default}]")), "{default}: {demo}");
+        }
+        let refused = |change: &dyn Fn(&mut sentinel_simulator::Config)| {
+            let mut config = sentinel_simulator::Config::default();
+            change(&mut config);
+            config.check().expect_err("out of bounds").to_string()
+        };
+        for (refusal, bounds) in [
+            (refused(&|config| config.pods = 0), "1 to 50000"),
+            (refused(&|config| config.nodes = 0), "1 to 2000"),
+            (refused(&|config| config.speed = -1.0), "0.01 to 10000"),
+        ] {
+            let (least, most) = bounds.split_once(" to ").expect("two bounds");
+            assert!(refusal.contains(least) && refusal.contains(most) && demo.contains(bounds), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn flags_stand_where_people_put_them() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        for line in [
+            "sentinel dlq --server http://h:1 list",
+            "sentinel dlq list --server http://h:1 --token t",
+            "sentinel dlq replay 0-1 --server http://h:1",
+            "sentinel dlq replay --reason late",
+            "sentinel demo --speed -1",
+            "sentinel replay folder --speed -1",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
+        }
+        let neither = parse("sentinel dlq replay").expect_err("nothing chosen").to_string();
+        assert!(neither.contains("ID") && neither.contains("--reason"), "{neither}");
+        assert!(parse("sentinel dlq replay 0-1 --reason late").is_err(), "one of them");
     }
 }

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     match commands::run(cli::Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", commands::chain(&error));
             ExitCode::FAILURE
         }
     }

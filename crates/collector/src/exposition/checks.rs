@@ -102,6 +102,9 @@ impl<'a> Checks<'a> {
         check_label_names(&mut sample.pairs)?;
         let belongs = self.family.as_ref().is_some_and(|family| family.suffix(&sample.name).is_some());
         if !belongs {
+            if let Some(family) = &self.family {
+                family.check_bare_name(&sample.name)?;
+            }
             self.finish().map_err(Violation::before)?;
             self.family =
                 Some(Family { declared: Some(FamilyType::Unknown), ..Family::new(sample.name.clone()) });
@@ -188,6 +191,19 @@ impl<'a> Family<'a> {
         let suffix = sample.strip_prefix(&*self.name)?;
         let suffixes = self.declared.unwrap_or(FamilyType::Unknown).suffixes();
         suffixes.contains(&suffix).then_some(suffix)
+    }
+
+    /// A sample with the family's own name where the type asks for an ending: the name is taken, and what was
+    /// meant is plain.
+    fn check_bare_name(&self, sample: &str) -> Result<(), Violation> {
+        let Some(declared) = self.declared.filter(|_| sample == self.name) else { return Ok(()) };
+        let names: Vec<String> =
+            declared.suffixes().iter().map(|suffix| quote(&format!("{sample}{suffix}"))).collect();
+        let (name, message) = (quote(sample), names.join(", "));
+        Err(Violation::new(
+            "clash",
+            format!("samples of {name} must be named {message} in OpenMetrics, by its # TYPE"),
+        ))
     }
 
     fn sample(&mut self, sample: &Observed<'_>, hasher: &RandomState) -> Result<(), Violation> {

@@ -19,6 +19,17 @@ impl ParseError {
     pub(super) fn new(line: usize, reason: &'static str, message: impl Into<String>) -> Self {
         Self { line, reason, message: message.into() }
     }
+
+    /// With what is wrong with the whole line, where that is seen easily.
+    #[cold]
+    pub(super) fn with_hint(mut self, body: &str) -> Self {
+        let line = body.split('\n').nth(self.line.saturating_sub(1)).unwrap_or_default();
+        if line.ends_with('\r') {
+            self.message
+                .push_str("; the line ends in a carriage return: write line ends as \\n alone (tr -d '\\r')");
+        }
+        self
+    }
 }
 
 /// A piece of the body for a message: in quotes, escaped, cut to a bounded length.

@@ -94,8 +94,10 @@ async fn nobody_there_and_settings_that_cannot_work_are_problems() {
 async fn an_exposition_comes_with_the_format_that_the_collector_would_read() {
     let server = Server::start(|asked, _| answer(asked)).await;
     let limits = Limits { body_bytes: 100, ..Limits::default() };
+    let config = Config { limits, scrape_timeout: Duration::from_millis(500), ..config(Vec::new()) };
     let fetched = async |path: &str| {
-        fetch_exposition(&format!("{}{path}", server.url), &limits, Duration::from_millis(500)).await
+        let terms = Terms::of(&config, "test", &format!("{}{path}", server.url)).expect("an address");
+        fetch_exposition(&terms).await
     };
     let good = fetched("/openmetrics").await.expect("an answer");
     assert_eq!((good.body.as_slice(), good.format.ok()), (&b"a 1\n# EOF\n"[..], Some(Format::OpenMetrics)));
@@ -103,5 +105,28 @@ async fn an_exposition_comes_with_the_format_that_the_collector_would_read() {
     for path in ["/wide", "/slow", "/moved"] {
         assert!(matches!(fetched(path).await, Err(ExpositionError::Fetch(_))), "{path}");
     }
-    assert!(matches!(fetch_exposition("x", &limits, PROBE_TIMEOUT).await, Err(ExpositionError::Url(_))));
+    assert!(Terms::of(&config, "test", "http://").is_err());
+}
+
+#[test]
+fn a_body_is_read_on_the_terms_of_its_target() {
+    let url = "http://127.0.0.1:9100/metrics";
+    let lenient = Some(OpenMetricsRules::Lenient);
+    let mut config = config(vec![ScrapeTarget { openmetrics: lenient, ..target(url.to_owned()) }]);
+    config.limits = Limits { samples_per_scrape: 2, labels_per_series: 5, ..config.limits };
+    let read = |source: &str, body: &str, format| {
+        let mut names = Vec::new();
+        let terms = Terms::of(&config, "test", source).expect("an address");
+        terms
+            .read(body.as_bytes(), format, |sample| names.push(sample.name().into_owned()))
+            .map_err(|error| error.reason())
+            .map(|_| names.join(" "))
+    };
+    assert_eq!(read("-", "a 1\nb 1\n", Format::Text).as_deref(), Ok("a b"));
+    assert_eq!(read("-", "a 1\nb 1\nc 1\n", Format::Text), Err("sample_limit"));
+    assert_eq!(read("-", "a{x=\"1\",y=\"1\"} 1\n", Format::Text), Err("label_limit"));
+    assert_eq!(read("-", "a{x=\"1\",x=\"2\"} 1\n", Format::Text), Err("duplicate_label"));
+    let scattered = "# TYPE a counter\na_total -1\n# EOF\n";
+    assert!(read("file", scattered, Format::OpenMetrics).is_err());
+    assert_eq!(read(url, scattered, Format::OpenMetrics).as_deref(), Ok("a_total"));
 }

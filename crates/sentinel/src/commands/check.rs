@@ -1,23 +1,24 @@
 //! `sentinel check metrics`: an exposition as the collector reads it, one JSON object a sample.
 
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::Read as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use sentinel_collector::exposition::{Format, Sample, decode_utf8, parse};
-use sentinel_collector::{FetchError, Limits, fetch_exposition};
+use sentinel_collector::exposition::{Format, Sample, decode_utf8};
+use sentinel_collector::{FetchError, Terms, fetch_exposition};
 use sentinel_model::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::cli::ExpositionFormat;
+use crate::cli::{CheckMetricsArgs, Common, ExpositionFormat};
+use crate::config::{self, Flags};
 
-/// Longest wait for an answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Exit status 1 and the error with its line for input that is not valid.
-pub async fn metrics(source: &str, format: Option<ExpositionFormat>) -> anyhow::Result<ExitCode> {
-    let (body, answered) = read(source).await?;
+/// Exit status 1 and the error with its line for input that the collector would not take.
+pub async fn metrics(args: &CheckMetricsArgs) -> anyhow::Result<ExitCode> {
+    let CheckMetricsArgs { source, format, config } = args;
+    let common = Common { config: config.clone(), ..Common::default() };
+    let config = config::load(&common, Flags::default(), "run")?;
+    let terms = Terms::of(&config.collector, &config.cluster, source).with_context(|| source.clone())?;
+    let (body, answered) = read(source, &terms, config.collector.limits.body_bytes).await?;
     let text = match decode_utf8(&body) {
         Ok(text) => text,
         Err(error) => return Ok(refuse(source, &error)),
@@ -34,7 +35,7 @@ pub async fn metrics(source: &str, format: Option<ExpositionFormat>) -> anyhow::
         },
     };
     let mut lines = Vec::new();
-    if let Err(error) = parse(text, format, |sample| lines.push(line(sample))) {
+    if let Err(error) = terms.read(&body, format, |sample| lines.push(line(sample).to_string())) {
         if is_guessed && format == Format::OpenMetrics {
             eprintln!(
                 "read as OpenMetrics, which its lines suggest; --format prometheus reads it as plain text"
@@ -42,12 +43,10 @@ pub async fn metrics(source: &str, format: Option<ExpositionFormat>) -> anyhow::
         }
         return Ok(refuse(source, &error));
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    for line in lines {
-        writeln!(out, "{line}")?;
+    if lines.is_empty() {
+        return Ok(ExitCode::SUCCESS);
     }
-    out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    super::print(&lines.join("\n"))
 }
 
 fn refuse(source: &str, error: &dyn std::fmt::Display) -> ExitCode {
@@ -69,20 +68,26 @@ fn line(sample: &Sample<'_>) -> Value {
 }
 
 /// The body and, where it came with an answer, the format that this names.
-async fn read(source: &str) -> anyhow::Result<(Vec<u8>, Option<Result<Format, FetchError>>)> {
-    let limits = Limits::default();
+async fn read(
+    source: &str,
+    terms: &Terms,
+    max_bytes: u64,
+) -> anyhow::Result<(Vec<u8>, Option<Result<Format, FetchError>>)> {
     if source.starts_with("http://") || source.starts_with("https://") {
-        let fetched = fetch_exposition(source, &limits, TIMEOUT).await.with_context(|| source.to_owned())?;
+        let fetched = fetch_exposition(terms).await.with_context(|| source.to_owned())?;
         return Ok((fetched.body, Some(fetched.format)));
     }
-    let max_bytes = limits.body_bytes;
     let mut body = Vec::new();
     if source == "-" {
         std::io::stdin().take(max_bytes + 1).read_to_end(&mut body).context("read standard input")?;
     } else {
-        let file = std::fs::File::open(source).with_context(|| format!("open {source}"))?;
+        let file = std::fs::File::open(source)
+            .with_context(|| format!("{source} cannot be opened; give a file, an http(s) URL or -"))?;
         file.take(max_bytes + 1).read_to_end(&mut body).with_context(|| format!("read {source}"))?;
     }
-    anyhow::ensure!(body.len() as u64 <= max_bytes, "{source} has more than {max_bytes} bytes");
+    anyhow::ensure!(
+        body.len() as u64 <= max_bytes,
+        "{source} has more than {max_bytes} bytes (collector.limits.body_bytes)"
+    );
     Ok((body, None))
 }

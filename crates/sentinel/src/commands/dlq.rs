@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::cli::{DlqCommand, Server};
@@ -27,7 +27,14 @@ pub async fn run(server: &Server, command: &DlqCommand) -> anyhow::Result<ExitCo
                 None => json!({ "ids": ids }),
             };
             let answer = ask(server, request(&client, server, Method::POST, "/replay").json(&body)).await?;
-            super::print(&serde_json::to_string_pretty(&answer)?)
+            super::print(&serde_json::to_string_pretty(&answer)?)?;
+            match unplayed(&answer) {
+                None => Ok(ExitCode::SUCCESS),
+                Some(why) => {
+                    eprintln!("error: {why}");
+                    Ok(ExitCode::FAILURE)
+                }
+            }
         }
     }
 }
@@ -51,8 +58,25 @@ async fn ask(server: &Server, request: RequestBuilder) -> anyhow::Result<Value> 
     if status.is_success() {
         return Ok(answer);
     }
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-    anyhow::bail!("{status}: {} {}", text("detail"), text("hint"))
+    anyhow::bail!("{}", refusal(status, &answer))
+}
+
+/// `404 Not Found: there is no such dead letter; list them with …`
+fn refusal(status: StatusCode, answer: &Value) -> String {
+    let text = |key: &str| answer[key].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
+    let parts = [text("detail"), text("hint")];
+    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() { status.to_string() } else { format!("{status}: {}", parts.join("; ")) }
+}
+
+/// What was asked for and not put back.
+fn unplayed(answer: &Value) -> Option<String> {
+    let ids: Vec<&str> = answer["skipped"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let shown = ids.iter().take(10).copied().collect::<Vec<_>>().join(", ");
+    let more = if ids.len() > 10 { ", …" } else { "" };
+    let hint =
+        "it is not there (any more) or its topic takes nothing back; `sentinel dlq list` shows what is there";
+    (!ids.is_empty()).then(|| format!("not put back: {shown}{more}; {hint}"))
 }
 
 fn list(answer: &Value) -> anyhow::Result<ExitCode> {
@@ -70,4 +94,24 @@ fn list(answer: &Value) -> anyhow::Result<ExitCode> {
         super::print(&format!("{id}\t{observed}\t{topic}\t{reason}\t{detail}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_reads_as_one_sentence() {
+        let answer = json!({"detail": "there is no such letter.", "hint": "list them"});
+        let text = refusal(StatusCode::NOT_FOUND, &answer);
+        assert_eq!(text, "404 Not Found: there is no such letter; list them");
+        assert_eq!(refusal(StatusCode::BAD_GATEWAY, &json!({})), "502 Bad Gateway");
+    }
+
+    #[test]
+    fn what_was_not_put_back_is_named() {
+        assert_eq!(unplayed(&json!({"n_replayed": 2, "skipped": []})), None);
+        let why = unplayed(&json!({"n_replayed": 0, "skipped": ["9-99999"]})).expect("one was skipped");
+        assert!(why.starts_with("not put back: 9-99999; "), "{why}");
+    }
 }

@@ -6,6 +6,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use sentinel_collector::{Finding, PROBE_TIMEOUT, Verdict, probe};
+use sentinel_runtime::config::{ConfigError, Problem};
 use serde_json::json;
 
 use super::serve::run_config;
@@ -34,7 +35,9 @@ pub async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let config = match run_config(&args.run) {
         Ok(config) => config,
         Err(error) => {
-            findings.add(Line::problem("configuration", format!("{error:#}"), "correct it as said"));
+            for line in configuration(&error) {
+                findings.add(line);
+            }
             return findings.end();
         }
     };
@@ -50,6 +53,19 @@ pub async fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         probe(&config.collector, &config.cluster, &mut |finding| findings.add(finding.into())).await;
     }
     findings.end()
+}
+
+/// One line for each setting that is wrong.
+fn configuration(error: &anyhow::Error) -> Vec<Line> {
+    const CHECK: &str = "configuration";
+    let Some(ConfigError::Invalid { problems, .. }) = error.downcast_ref() else {
+        return vec![Line::problem(CHECK, super::chain(error), "correct it as said")];
+    };
+    let next = |problem: &Problem| match &problem.write {
+        Some(line) => format!("write: {line}"),
+        None => "correct it as said".to_owned(),
+    };
+    problems.iter().map(|problem| Line::problem(CHECK, problem.place_and_fact(), next(problem))).collect()
 }
 
 /// What follows may take a while; only people wait.
@@ -146,6 +162,21 @@ mod tests {
         let line = Line::problem("target", "line 1: found \"a\nok target: fine\"\u{1b}[2J", "mend it");
         assert_eq!(line.text(), "problem  target: line 1: found \"a ok target: fine\" [2J -> mend it");
         assert_eq!(Line::ok("cluster", "found").text(), "ok       cluster: found");
+    }
+
+    #[test]
+    fn each_wrong_setting_is_a_line_with_what_to_write() {
+        let problems = vec![Problem::new("a.b", "is 0", "b = 1"), Problem::new("a.c", "is odd", "c = 2")];
+        let error = ConfigError::unless_empty(problems).expect_err("problems").into();
+        let lines: Vec<String> = configuration(&error).iter().map(Line::text).collect();
+        assert_eq!(
+            lines,
+            [
+                "problem  configuration: a.b: is 0 -> write: b = 1",
+                "problem  configuration: a.c: is odd -> write: c = 2"
+            ]
+        );
+        assert_eq!(configuration(&anyhow::anyhow!("no TOML")).len(), 1);
     }
 
     #[test]

@@ -39,11 +39,10 @@ pub fn run_config(args: &RunArgs) -> anyhow::Result<Config> {
 
 pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let mut flags = Flags::common(&args.common);
-    let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     flags
-        .set("simulator.pods", args.pods.map(number))
-        .set("simulator.nodes", args.nodes.map(number))
-        .set("simulator.seed", args.seed.map(|seed| i64::try_from(seed).unwrap_or(i64::MAX)))
+        .set("simulator.pods", args.pods)
+        .set("simulator.nodes", args.nodes)
+        .set("simulator.seed", args.seed)
         .set("simulator.speed", args.speed)
         .set("simulator.scenario", args.scenario.as_deref().map(text));
     if args.common.cluster.is_none() {
