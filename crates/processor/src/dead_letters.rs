@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use sentinel_bus::{Delivered, Outgoing, Record, Route};
-use sentinel_model::{DeadLetter, MetricBatch, Point, Series, SeriesRef, Timestamp, Topic};
+use sentinel_model::{DeadLetter, MetricBatch, Point, Series, SeriesRef, StreamKey, Timestamp, Topic};
 use sentinel_proto::{EncoderConfig, MetricEncoder, Scrape, Wire as _};
 
 use crate::aggregate::Sample;
@@ -18,7 +18,9 @@ pub(crate) fn of_record(
     message(record, reason, detail, record.record.value.clone(), metrics)
 }
 
-/// Some samples of a frame, as one frame that can be read by itself.
+/// Some samples of a frame, as one frame that can be read by itself, and put back: it is the only one of a
+/// stream of its own, for in the old stream it would be a repeat, and it counts as scraped when its newest
+/// sample was taken, so that nothing in it is ahead of its time any more.
 pub(crate) fn of_samples(
     record: &Delivered,
     batch: &MetricBatch,
@@ -36,9 +38,13 @@ pub(crate) fn of_samples(
             value: sample.value,
         })
         .collect();
-    let mut encoder = MetricEncoder::new(batch.stream.clone(), batch.epoch, EncoderConfig::default());
+    let position = record.position;
+    let target = format!("{} ({reason}, {}-{})", batch.stream.target, position.at.partition, position.offset);
+    let stream = StreamKey { target: target.into(), ..batch.stream.clone() };
+    let newest = points.iter().map(|point| point.timestamp).fold(batch.scraped, Timestamp::max);
+    let mut encoder = MetricEncoder::new(stream, batch.epoch, EncoderConfig::default());
     let frame = encoder.encode(&Scrape {
-        scraped: batch.scraped,
+        scraped: newest,
         progress: batch.progress,
         series: &series,
         points: &points,

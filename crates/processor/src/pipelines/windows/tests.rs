@@ -75,6 +75,29 @@ async fn what_has_no_window_becomes_a_dead_letter_with_its_reason() {
     assert_eq!(run.stage.pipeline.metrics.lost_frames.get(), 4, "the missing one, and three for want of it");
 }
 
+/// The samples of a letter, put back where they came from.
+fn put_back(letter: &sentinel_model::DeadLetter) -> Record {
+    Record { key: letter.key.clone(), ..record(letter.value.clone(), "") }
+}
+
+#[tokio::test]
+async fn samples_that_are_put_back_are_judged_anew() {
+    let mut run = Run::new(None);
+    let records = frames(&[0, 0, 0, 0, 0, 0, -100, 705, 0, 0]);
+    run.feed(&records, 0).await;
+    let letters = dead_letters(&run.bus);
+    let [late, future] = &*letters else { panic!("two letters: {letters:?}") };
+    let n_samples = run.stage.pipeline.metrics.samples.get();
+    let next = records.len() as u64;
+    run.feed(&[put_back(late), put_back(future)], next).await;
+    // The window of the late one is out for good; that of the other is still to come.
+    assert_eq!(run.letters()[2..], [(next, "late".to_owned())]);
+    assert_eq!(run.stage.pipeline.metrics.samples.get(), n_samples + 1);
+    assert_eq!(run.stage.pipeline.metrics.duplicate_frames.get(), 0);
+    run.feed(&[put_back(future)], next + 2).await;
+    assert_eq!(run.stage.pipeline.metrics.samples.get(), n_samples + 1, "a second time changes nothing");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bus_that_fails_is_tried_again_and_every_window_comes_out() {
     let mut run = Run::new(None);
