@@ -105,13 +105,13 @@ describe('behaviour', () => {
     await page.setViewportSize({ width: 760, height: 900 });
     await page.goto(`${world.url}/workloads?view=flat&sort=name`);
     await page.waitForSelector(FIRST_ROW, { timeout: PATIENCE });
-    const names = await page.evaluate(() => [...document.querySelectorAll<HTMLElement>('[role=row] .name[title]')].map((element) => {
+    const names = await page.evaluate(() => [...document.querySelectorAll<HTMLElement>('[role=row] .object-name')].map((element) => {
       const whole = element.querySelector('.whole');
       const selection = getSelection();
       selection?.selectAllChildren(element);
       return { title: element.title, copied: selection?.toString(), nTexts: element.innerText, isCut: whole !== null && whole.scrollWidth > whole.clientWidth, end: getComputedStyle(element, '::after').width };
     }));
-    expect(names.length).toBeGreaterThan(5);
+    if (world.mock) expect(names.filter((name) => name.isCut).length).toBeGreaterThan(0);
     for (const name of names) {
       expect([name.copied, name.nTexts]).toEqual([name.title, name.title]);
       expect(Number.parseFloat(name.end) > 1, `${name.title}: its end stands behind it only when it is cut`).toBe(name.isCut);
