@@ -40,7 +40,14 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
     }
     let report = app.health.report();
     let newest = app.freshness.read(app, now).await;
-    let facts = Facts { live: &app.live, topics: &topics, report: &report, newest, now };
+    let facts = Facts {
+        live: &app.live,
+        topics: &topics,
+        report: &report,
+        newest,
+        now,
+        is_recording: app.mode.mode == "replay",
+    };
     Pipeline {
         generated_at: now.into(),
         stages: stages(facts),

@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub report: &'a HealthReport,
     pub newest: Newest,
     pub now: Timestamp,
+    /// What comes in was recorded earlier: it is always late, and that is no trouble.
+    pub is_recording: bool,
 }
 
 /// A watermark trails the clock by a window, the allowed lateness and some seconds of transport; beyond
@@ -311,11 +313,11 @@ fn trouble(stage: &Stage, facts: Facts<'_>) -> Option<String> {
                     spool / f64::from(1 << 20)
                 ));
             }
-            let age = stage.newest_age_s.filter(|age| *age > SILENT_S)?;
+            let age = stage.newest_age_s.filter(|age| *age > SILENT_S && !facts.is_recording)?;
             Some(format!("the newest sample is {} old", span_text(age)))
         }
         StageId::Processor => {
-            let lag = stage.lag_seconds.filter(|lag| *lag > LATE_S)?;
+            let lag = stage.lag_seconds.filter(|lag| *lag > LATE_S && !facts.is_recording)?;
             Some(format!("windows close {} behind the clock", span_text(lag)))
         }
         _ => None,

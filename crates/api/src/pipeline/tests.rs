@@ -48,8 +48,23 @@ fn stage_of(live: &Live, health: &Health, id: StageId) -> Stage {
         stored_window: Some(Timestamp::from_secs(5)),
         document: None,
     };
-    let facts = Facts { live, topics: &[], report: &report, newest, now: Timestamp::from_secs(20) };
+    let now = Timestamp::from_secs(20);
+    let facts = Facts { live, topics: &[], report: &report, newest, now, is_recording: false };
     stages(facts).into_iter().find(|stage| stage.id == id).expect("every stage is there")
+}
+
+#[test]
+fn a_recording_is_old_and_not_late() {
+    let live = live(&[("sentinel_processor_watermark_lag_seconds", 40.0, 30_000.0)]);
+    let (report, now) = (Health::default().report(), Timestamp::from_secs(30_000));
+    let reasons = |is_recording| {
+        let facts =
+            Facts { live: &live, topics: &[], report: &report, newest: Newest::default(), now, is_recording };
+        let told = stages(facts).into_iter().filter(|stage| !stage.reason.is_empty());
+        told.map(|stage| stage.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(false), ["the newest sample is 8 h old", "windows close 8 h behind the clock"]);
+    assert_eq!(reasons(true), [""; 0]);
 }
 
 #[test]
