@@ -41,6 +41,8 @@ pub struct Metrics {
     pub frames: Counter,
     pub frame_bytes: Counter,
     pub dropped_samples: Family<Reason, Counter>,
+    /// Samples of kubelets that are left out on purpose: others give the same.
+    pub left_out_samples: Family<Reason, Counter>,
     pub rejected: Family<Rejection, Counter>,
     /// Scrapes that broke a rule which the configuration overlooks.
     pub tolerated_scrapes: Family<Reason, Counter>,
@@ -77,6 +79,11 @@ impl Metrics {
             metrics.dropped_samples.clone(),
         );
         registry.register(
+            "left_out_samples",
+            "Samples of kubelets left out on purpose, as others give the same",
+            metrics.left_out_samples.clone(),
+        );
+        registry.register(
             "dropped_entries",
             "Messages lost on their way to the bus",
             metrics.dropped_entries.clone(),
@@ -100,6 +107,12 @@ impl Metrics {
     pub(crate) fn drop_samples(&self, reason: &'static str, n_samples: u64) {
         if n_samples > 0 {
             self.dropped_samples.get_or_create(&Reason { reason }).inc_by(n_samples);
+        }
+    }
+
+    pub(crate) fn leave_out(&self, reason: &'static str, n_samples: u64) {
+        if n_samples > 0 {
+            self.left_out_samples.get_or_create(&Reason { reason }).inc_by(n_samples);
         }
     }
 

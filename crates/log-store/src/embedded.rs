@@ -129,7 +129,10 @@ impl LogReader for EmbeddedLogStore {
 impl Days {
     fn open(folder: DataDir) -> Result<Self, LogStoreError> {
         let failed = |error: &dyn std::fmt::Display| LogStoreError::Open {
-            message: format!("{}: {error}", folder.path().display()),
+            message: format!(
+                "{}: {error}; change its owner or mode, or give another --data-dir",
+                folder.path().display()
+            ),
         };
         std::fs::create_dir_all(folder.path()).map_err(|error| failed(&error))?;
         let mut open = BTreeMap::new();

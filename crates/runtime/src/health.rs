@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::Serialize;
+use tokio::sync::watch;
 
 /// State of one component.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +23,8 @@ pub enum ComponentState {
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     components: Arc<RwLock<BTreeMap<String, ComponentState>>>,
+    /// Told of each change.
+    changes: Arc<watch::Sender<()>>,
 }
 
 /// One component's own line in [`Health`].
@@ -59,6 +62,15 @@ impl Health {
     }
 }
 
+impl Health {
+    /// Resolves once no component is starting or failed.
+    pub async fn ready(&self) {
+        let mut changes = self.changes.subscribe();
+        // Its sender lives as long as this does.
+        while !self.report().is_ready && changes.changed().await.is_ok() {}
+    }
+}
+
 impl Component {
     /// Logs when the state changes.
     pub fn set(&self, state: ComponentState) {
@@ -66,6 +78,7 @@ impl Component {
         if previous.as_ref() == Some(&state) {
             return;
         }
+        self.health.changes.send_replace(());
         let component = self.name.as_str();
         match &state {
             ComponentState::Starting => tracing::debug!(component, "starting"),
@@ -87,6 +100,20 @@ impl Component {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tells_when_all_are_ready() {
+        let health = Health::default();
+        let components = [health.component("bus"), health.component("api")];
+        let waiting = crate::spawn("waiting", {
+            let health = health.clone();
+            async move { health.ready().await }
+        });
+        components[0].ready();
+        assert!(!health.report().is_ready && !waiting.is_finished());
+        components[1].degraded("no token");
+        waiting.await;
+    }
 
     #[test]
     fn a_degraded_role_is_ready_and_a_starting_one_is_not() {

@@ -34,6 +34,7 @@ pub enum Input {
 pub struct Running {
     pub stages: Stages,
     pub address: SocketAddr,
+    pub health: Health,
     /// Gets the counts of a recording once all of it is on the bus.
     pub replayed: Option<watch::Receiver<Option<ReplayCounts>>>,
 }
@@ -67,7 +68,8 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     let health = Health::default();
     let admin = Admin::new(health.clone(), Registry::default());
     let path = &config.data_dir;
-    std::fs::create_dir_all(path).with_context(|| format!("create the data folder {}", path.display()))?;
+    std::fs::create_dir_all(path)
+        .with_context(|| format!("{} cannot be the data folder; give another --data-dir", path.display()))?;
     info!(data_dir = %path.display(), "data folder");
     let folder = DataDir::new(path, config.min_free_disk);
 
@@ -76,9 +78,11 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     })?;
     let mut config = config.clone();
     let simulator = match input {
-        Input::Simulated => {
-            Some(Simulator::build(&config.simulator, Some(folder.path())).await.context("build the simulated cluster")?)
-        }
+        Input::Simulated => Some(
+            Simulator::build(&config.simulator, Some(folder.path()))
+                .await
+                .context("build the simulated cluster")?,
+        ),
         Input::Real | Input::Replayed(_) => None,
     };
     if let Some(simulator) = &simulator {
@@ -109,7 +113,8 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     }
     processor.into_iter().for_each(|processor| stages.start(processor));
     let address = ground.serve(api, &mut stages)?;
-    Ok(Running { stages, address, replayed })
+    let health = ground.health.clone();
+    Ok(Running { stages, address, health, replayed })
 }
 
 /// The collector watches the simulated cluster by its address, as it would any other.
@@ -120,6 +125,10 @@ fn watch_only(collector: &mut sentinel_collector::Config, simulator: &Simulator)
     kubernetes.kubelet.mode = KubeletMode::Url;
     kubernetes.kubelet.url = simulator.kubelet_url("{node}");
     kubernetes.log_namespaces = vec!["*".to_owned()];
+}
+
+fn in_vain(listen: &str) -> String {
+    format!("nothing can be served on {listen}; stop what runs there, or give another --listen HOST:PORT")
 }
 
 impl Ground<'_> {
@@ -195,7 +204,7 @@ impl Ground<'_> {
         let config = self.config.api.clone();
         self.admin
             .register(|registry| Api::build(config, handles, mode, registry))
-            .with_context(|| format!("serve on {}", self.config.api.listen))
+            .with_context(|| in_vain(&self.config.api.listen))
     }
 
     /// Starts the API, or in its place the admin endpoints; gives the address.
@@ -206,8 +215,7 @@ impl Ground<'_> {
             return Ok(address);
         }
         let listen = &self.config.api.listen;
-        let server = AdminServer::build(listen, &self.admin)
-            .with_context(|| format!("listen on {listen}; write --listen HOST:PORT"))?;
+        let server = AdminServer::build(listen, &self.admin).with_context(|| in_vain(listen))?;
         let address = server.local_addr()?;
         stages.start(server);
         Ok(address)

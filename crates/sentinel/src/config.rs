@@ -9,7 +9,7 @@ use sentinel_runtime::telemetry::LogConfig;
 use serde::{Deserialize, Serialize};
 use toml::Value;
 
-use crate::cli::Common;
+use crate::cli::{Common, Role};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -174,7 +174,11 @@ impl Flags {
 /// Everything that is wrong, where, and the line to write instead.
 pub fn load(common: &Common, flags: Flags, name: &str) -> anyhow::Result<Config> {
     let config = read(common, flags, name)?;
-    ConfigError::unless_empty(config.problems())?;
+    let has_api = common.roles.is_empty() || common.roles.contains(&Role::Api);
+    let mut problems = config.problems();
+    // Without the API there is nothing that a token would guard.
+    problems.retain(|problem| has_api || problem.key != "api.token");
+    ConfigError::unless_empty(problems)?;
     Ok(config)
 }
 
@@ -267,6 +271,16 @@ mod tests {
         for (key, value) in EXAMPLES {
             assert!(toml::from_str::<toml::Table>(&format!("{key} = {value}")).is_ok(), "{key}");
         }
+    }
+
+    #[test]
+    fn only_the_api_needs_a_token_beyond_this_machine() {
+        let load = |roles: Vec<Role>| {
+            let common = Common { listen: Some("0.0.0.0:0".into()), roles, ..Common::default() };
+            load(&common, Flags::common(&common), "run")
+        };
+        assert!(load(vec![]).is_err() && load(vec![Role::Collector, Role::Api]).is_err());
+        assert!(load(vec![Role::Collector]).is_ok());
     }
 
     #[test]

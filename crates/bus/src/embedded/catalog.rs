@@ -96,7 +96,11 @@ impl Catalog {
 }
 
 fn corrupt(what: &str) -> BusError {
-    BusError::Open { message: format!("{what} cannot be read from the catalog of the bus") }
+    BusError::Open {
+        message: format!(
+            "{what} cannot be read from the catalog of the bus; move the folder bus away, or give another --data-dir"
+        ),
+    }
 }
 
 fn topic_key(kind: u8, topic: Topic) -> Vec<u8> {

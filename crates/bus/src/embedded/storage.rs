@@ -31,7 +31,11 @@ pub(super) fn open(path: &Path, config: &EmbeddedConfig) -> Result<Database, Bus
             fjall::Error::Locked => {
                 format!("{} is in use by another process; stop it or give another --data-dir", path.display())
             }
-            error => format!("{}: {error}", path.display()),
+            error => format!(
+                "{} holds no log of the bus that this version reads ({error}); move it away, or give \
+                 another --data-dir",
+                path.display()
+            ),
         },
     })
 }

@@ -41,6 +41,7 @@ pub struct FrameBuilder<'a> {
     added: Added,
     n_duplicates: u64,
     n_over_limit: u64,
+    n_left_out: usize,
 }
 
 /// An encoded frame on its way. Frames of a stream must be published in the order of their encoding.
@@ -106,6 +107,7 @@ impl TargetStream {
             added: self.table.begin(),
             n_duplicates: 0,
             n_over_limit: 0,
+            n_left_out: 0,
             stream: self,
         }
     }
@@ -165,7 +167,10 @@ impl FrameBuilder<'_> {
                 self.n_duplicates += u64::from(!is_new);
                 is_new
             }
-            Resolved::LeftOut => false,
+            Resolved::LeftOut => {
+                self.n_left_out += 1;
+                false
+            }
             Resolved::Full => {
                 self.n_over_limit += 1;
                 false
@@ -180,6 +185,11 @@ impl FrameBuilder<'_> {
     /// Samples in the frame.
     pub fn n_samples(&self) -> usize {
         self.stream.points.len()
+    }
+
+    /// Samples whose series are left out.
+    pub const fn n_left_out(&self) -> usize {
+        self.n_left_out
     }
 
     /// Series that this frame adds to the stream.

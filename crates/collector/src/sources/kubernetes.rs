@@ -23,7 +23,7 @@ mod watch;
 
 pub use config::{Enabled, KubeletMode, KubernetesConfig};
 pub(crate) use kind::Kind;
-pub(crate) use kubelet::{Endpoint, Health, KubeletReading};
+pub(crate) use kubelet::{Counts, Endpoint, Health, KubeletReading};
 pub(crate) use logs::{JoinLimits, Joined, Joiner};
 pub(crate) use probe::{NOTHING_TO_WATCH, probe};
 pub(crate) use source::{Kubernetes, problems};

@@ -42,7 +42,13 @@ impl Storage {
                     path.display()
                 ),
             },
-            error => MetricStoreError::Open { message: format!("{}: {error}", path.display()) },
+            error => MetricStoreError::Open {
+                message: format!(
+                    "{} holds no metrics that this version reads ({error}); move it away, or give another \
+                     --data-dir",
+                    path.display()
+                ),
+            },
         };
         let database = Database::builder(path)
             .cache_size(config.cache_bytes)

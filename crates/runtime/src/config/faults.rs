@@ -102,14 +102,14 @@ fn add(table: &mut Table, section: &[Step], kind: &Value) {
 
 /// Items have keys that must be there, so that none of them can be tried alone: they are left out one by
 /// one instead.
-fn look_into_item<C: DeserializeOwned>(path: &mut Vec<Step>, item: &Value, found: &mut Vec<Fault>) {
+fn look_into_item<C: DeserializeOwned>(path: &[Step], item: &Value, found: &mut Vec<Fault>) {
     let mut left = item.clone();
     let n_before = found.len();
     while let Some(message) = refusal::<C>(alone(path, left.clone())) {
         let Some((key, value)) = culprit::<C>(path, &left, &message) else {
             // What is missing may just have been left out.
             if found.len() == n_before {
-                found.push(Fault { path: path.clone(), value: item.clone(), message });
+                found.push(Fault { path: path.to_owned(), value: item.clone(), message });
             }
             return;
         };

@@ -1,12 +1,13 @@
 //! `sentinel run`, `demo` and `replay`: roles until somebody asks to stop.
 
-use std::net::SocketAddr;
+use std::io::IsTerminal as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use sentinel_collector::{ReplayConfig, ReplayCounts};
-use sentinel_runtime::{spawn, telemetry};
+use sentinel_runtime::{Health, StagesError, spawn, telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use toml::Value;
@@ -70,13 +71,38 @@ fn serve(config: &Config, roles: &[Role], input: &Input) -> anyhow::Result<ExitC
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let Running { stages, address, replayed } = compose::start(config, roles, input).await?;
-        announce(roles, input, address)?;
+        let Running { stages, address, health, replayed } = compose::start(config, roles, input).await?;
+        let said = announcement(roles, input, address);
+        super::print(&said)?;
         let _counting = replayed.map(|replayed| spawn("counts", print_counts(replayed)));
-        stages.run(stop_requested()?, config.drain_deadline).await.context("stopped by itself")
+        // Where the log scrolls by, the address is hard to find by then.
+        let is_watched = std::io::stdout().is_terminal() && std::io::stderr().is_terminal();
+        let _again = is_watched.then(|| spawn("address", print_when_ready(health, said)));
+        ended(stages.run(stop_requested()?, config.drain_deadline).await)
     })?;
     info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A role that missed its deadline after somebody asked to stop is no failure of this process.
+fn ended(result: Result<(), StagesError>) -> anyhow::Result<()> {
+    match result {
+        Err(StagesError::Deadline { services, deadline }) => {
+            eprintln!(
+                "stopped as asked; cut off after {deadline:?}, as it had not finished: {services}. Nothing that \
+                 was acknowledged is lost, the next start goes on from the last commit; a longer \
+                 drain_deadline gives more time"
+            );
+            Ok(())
+        }
+        other => other.context("stopped by itself"),
+    }
+}
+
+async fn print_when_ready(health: Health, said: String) {
+    health.ready().await;
+    // A closed standard output is no reason to stop serving.
+    let _ = super::print(&format!("Ready. {said}"));
 }
 
 /// Says what a recording held, once all of it is on the bus.
@@ -89,16 +115,26 @@ async fn print_counts(mut replayed: watch::Receiver<Option<ReplayCounts>>) {
     }
 }
 
-fn announce(roles: &[Role], input: &Input, address: SocketAddr) -> anyhow::Result<()> {
-    if !roles.is_empty() && !roles.contains(&Role::Api) {
-        return super::print(&format!("Health and metrics: http://{address}")).map(|_| ());
-    }
+/// What answers, and where.
+fn announcement(roles: &[Role], input: &Input, address: SocketAddr) -> String {
     let what = match input {
-        Input::Real => "",
-        Input::Simulated => " (simulated cluster)",
-        Input::Replayed(_) => " (replayed recording)",
+        _ if !roles.is_empty() && !roles.contains(&Role::Api) => {
+            "Admin endpoints (/health, /ready, /metrics)"
+        }
+        Input::Real => "Dashboard",
+        Input::Simulated => "Dashboard (simulated cluster)",
+        Input::Replayed(_) => "Dashboard (replayed recording)",
     };
-    super::print(&format!("Dashboard{what}: http://{address}")).map(|_| ())
+    let (ip, port) = (address.ip(), address.port());
+    if !ip.is_unspecified() {
+        return format!("{what}: http://{address}");
+    }
+    // Listens everywhere: nobody can open that address itself.
+    let here = SocketAddr::new(
+        if ip.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() },
+        port,
+    );
+    format!("{what}: http://{here} (from other machines by this one's name or address, port {port})")
 }
 
 /// Resolves on Ctrl-C and on SIGTERM; a second one ends the process at once.
@@ -116,4 +152,33 @@ fn stop_requested() -> anyhow::Result<impl Future<Output = ()>> {
             std::process::exit(130);
         }));
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_address_is_one_that_can_be_opened() {
+        let said = |roles: &[Role], address: &str| {
+            announcement(roles, &Input::Real, address.parse().expect("an address"))
+        };
+        assert_eq!(said(&[], "127.0.0.1:7700"), "Dashboard: http://127.0.0.1:7700");
+        assert!(said(&[Role::Api], "0.0.0.0:7700").starts_with("Dashboard: http://127.0.0.1:7700 ("));
+        assert!(said(&[Role::Api], "[::]:7700").starts_with("Dashboard: http://[::1]:7700 ("));
+        let admin = said(&[Role::Processor], "127.0.0.1:7700");
+        assert!(
+            admin.starts_with("Admin endpoints") && admin.ends_with(": http://127.0.0.1:7700"),
+            "{admin}"
+        );
+    }
+
+    #[test]
+    fn only_what_ends_by_itself_is_an_error() {
+        let late = StagesError::Deadline { services: "processor".into(), deadline: Duration::from_secs(1) };
+        assert!(ended(Err(late)).is_ok() && ended(Ok(())).is_ok());
+        assert!(ended(Err(StagesError::EndedEarly { service: "api" })).is_err());
+    }
 }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
-use tracing::info;
+use tracing::{debug, info};
 
 pub(super) use probe::probe_node;
-pub(crate) use reading::{Health, KubeletReading};
+pub(crate) use reading::{Counts, Health, KubeletReading};
 
 use super::client::Connection;
 use super::config::KubeletConfig;
@@ -145,13 +145,17 @@ impl Kubelets {
                 self.board.set(&name, None);
             }
         }
+        let n_before = running.len();
         for (name, facts) in nodes {
             running.entry(name).or_insert_with(|| {
-                info!(node = &*facts.name, ip = facts.internal_ip, "scraping a kubelet");
+                debug!(node = &*facts.name, ip = facts.internal_ip, "scraping a kubelet");
                 let (trigger, stop) = shutdown.child();
                 let scraper = node::NodeScraper::new(self.clone(), Arc::clone(&facts));
                 Running { facts, trigger, task: spawn("kubelet", scraper.run(stop)) }
             });
+        }
+        if running.len() > n_before {
+            info!(n_kubelets = running.len(), "scraping kubelets");
         }
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
-use tracing::info;
+use tracing::{debug, info};
 
 pub(crate) use join::{JoinLimits, Joined, Joiner};
 
@@ -94,6 +94,8 @@ impl Logs {
     fn start_readers(&self, running: &mut HashMap<ContainerName, Running>, shutdown: &Shutdown) {
         let wanted = self.wanted();
         let n_wanted = wanted.len();
+        let is_first = running.is_empty();
+        let mut n_started = 0;
         for name in wanted {
             if running.contains_key(&name) {
                 continue;
@@ -101,10 +103,14 @@ impl Logs {
             if running.len() >= self.config.max_streams {
                 break;
             }
-            info!(log = name.key(), "reading a log");
+            debug!(log = name.key(), "reading a log");
+            n_started += 1;
             let (trigger, stop) = shutdown.child();
             let reader = Reader::new(self.clone(), name.clone());
             running.insert(name, Running { trigger, task: spawn("log", reader.run(stop)) });
+        }
+        if is_first && n_started > 0 {
+            info!(n_logs = n_started, "reading logs of containers");
         }
         let n_unread = n_wanted.saturating_sub(self.config.max_streams);
         if n_unread == 0 {

@@ -28,6 +28,8 @@ pub struct ReplayCounts {
     pub redacted_lines: u64,
     /// Samples computed from objects.
     pub state_samples: u64,
+    /// Samples of kubelets that others give too.
+    pub left_out: u64,
     /// Lines of the recording that could not be used.
     pub refused: u64,
     pub(super) event_uids: BTreeSet<String>,
@@ -72,6 +74,7 @@ impl fmt::Display for ReplayCounts {
             "published: {} states of events, {} log records ({} lines redacted), {} samples of state metrics",
             self.event_records, self.log_records, self.redacted_lines, self.state_samples
         )?;
+        writeln!(f, "left out {} samples of kubelets that others give too", self.left_out)?;
         write!(f, "refused {}", self.refused)
     }
 }

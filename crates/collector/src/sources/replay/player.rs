@@ -13,7 +13,7 @@ use super::recording::{LogLine, Record, ScrapeLine, WatchLine};
 use crate::fetch::{FetchError, Fetched};
 use crate::ingest::TargetLabels;
 use crate::sources::kubernetes::{
-    Change, Delta, Endpoint, Health, JoinLimits, Joined, Joiner, Kind, KubeletReading, News, View,
+    Change, Counts, Delta, Endpoint, Health, JoinLimits, Joined, Joiner, Kind, KubeletReading, News, View,
 };
 use crate::sources::scrape::{Answer, read_answer};
 use crate::{
@@ -151,8 +151,13 @@ impl Player {
         self.context.metrics.scraped(TargetKind::Kubelet.as_str(), outcome.is_ok());
         match outcome {
             // The summary is JSON: what is computed from it are no sample lines.
-            Ok(n_samples) if endpoint != Endpoint::Summary => self.count_samples(&target, n_samples),
-            Ok(_) => {}
+            Ok(counts) => {
+                counts.note(endpoint, &self.context.metrics);
+                self.counts.left_out += counts.left_out.total() as u64;
+                if endpoint != Endpoint::Summary {
+                    self.count_samples(&target, counts.parsed);
+                }
+            }
             Err(reason) => self.context.metrics.reject("kubelet", reason),
         }
         frame
@@ -186,7 +191,10 @@ impl Player {
         self.plain.insert(target.clone(), (stream, labels));
         self.context.metrics.scraped(TargetKind::Scrape.as_str(), result.is_ok());
         match result {
-            Ok(ingested) => self.count_samples(&target, ingested.n_scraped),
+            Ok(ingested) => {
+                self.context.metrics.drop_samples("future_timestamp", ingested.n_from_future as u64);
+                self.count_samples(&target, ingested.n_scraped);
+            }
             Err(error) => self.context.metrics.reject("scrape", error.reason()),
         }
         frame
@@ -352,7 +360,7 @@ impl Container {
 fn read_kubelet(
     reading: &mut KubeletReading,
     line: &ScrapeLine,
-) -> (PendingFrame, Result<usize, &'static str>) {
+) -> (PendingFrame, Result<Counts, &'static str>) {
     let health = |up| {
         let took = line.duration_ms / 1_000.0;
         [Health { name: "up", value: up }, Health { name: "scrape_duration_seconds", value: took }]
@@ -363,7 +371,7 @@ fn read_kubelet(
         None => Err("recorded_failure"),
     };
     match read {
-        Ok((frame, counts)) => (frame, Ok(counts.parsed)),
+        Ok((frame, counts)) => (frame, Ok(counts)),
         Err(reason) => (reading.failed(scraped, &health(0.0)), Err(reason)),
     }
 }

@@ -109,7 +109,7 @@ impl NodeScraper {
             };
             match read {
                 Ok((frame, counts)) => {
-                    metrics.drop_samples("future_timestamp", counts.from_future as u64);
+                    counts.note(endpoint, &metrics);
                     (reading, frame, None)
                 }
                 Err(error) => {

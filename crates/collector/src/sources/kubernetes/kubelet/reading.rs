@@ -11,6 +11,7 @@ use super::labels::{Surroundings, Verdict, judge, outlived};
 use super::summary::{self, SummaryError};
 use super::volumes::gauges;
 use crate::exposition::{Format, ParseError, Sample, decode_utf8, samples};
+use crate::metrics::Metrics;
 use crate::sources::kubernetes::view::View;
 use crate::{FrameBuilder, Limits, Outlet, PendingFrame, TargetKind, TargetStream};
 
@@ -24,6 +25,36 @@ pub(crate) struct Counts {
     /// Without rows that add up others, repeats and samples stamped in the future.
     pub(crate) taken: usize,
     pub(crate) from_future: usize,
+    pub(crate) left_out: LeftOut,
+}
+
+/// Samples that are left out on purpose, because they would be counted twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// Rows that add up others, or that another endpoint gives as well.
+    pub(crate) rows: usize,
+    /// Of instances of containers that have a successor.
+    pub(crate) outlived: usize,
+    /// Measured before the scrape before, and sent then.
+    pub(crate) measured_before: usize,
+}
+
+impl Counts {
+    /// Tells the own metrics what was read and not taken.
+    pub(crate) fn note(&self, endpoint: Endpoint, metrics: &Metrics) {
+        let LeftOut { rows, outlived, measured_before } = self.left_out;
+        let of_rows = if endpoint == Endpoint::Cadvisor { "aggregate" } else { "given_by_cadvisor" };
+        metrics.drop_samples("future_timestamp", self.from_future as u64);
+        metrics.leave_out(of_rows, rows as u64);
+        metrics.leave_out("outlived_container", outlived as u64);
+        metrics.leave_out("measured_before", measured_before as u64);
+    }
+}
+
+impl LeftOut {
+    pub(crate) const fn total(&self) -> usize {
+        self.rows + self.outlived + self.measured_before
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +188,7 @@ impl KubeletReading {
         let mut counts = Counts { parsed: parsed.len(), ..Counts::default() };
         for sample in &parsed {
             if !outlived.is_empty() && is_outlived(sample.series) {
+                counts.left_out.outlived += 1;
                 continue;
             }
             if let Some(timestamp) = sample.timestamp {
@@ -168,6 +200,7 @@ impl KubeletReading {
                 let is_old = self.last.get(&text) == Some(&timestamp);
                 last.insert(text, timestamp);
                 if is_old {
+                    counts.left_out.measured_before += 1;
                     continue;
                 }
             }
@@ -183,6 +216,7 @@ impl KubeletReading {
             counts.taken += usize::from(frame.text_sample(sample.raw(), resolve, timestamp, sample.value));
         }
         self.last = last;
+        counts.left_out.rows = frame.n_left_out();
         add_health(&mut frame, &self.cluster, &self.node, self.endpoint, health);
         Ok((frame.encode(), counts))
     }

@@ -82,8 +82,24 @@ async fn sends_what_was_measured_once_only_once() {
     assert_eq!((counts.parsed, counts.taken), (1, 1));
     let (_, counts) = scene.read(&mut reading, format!("{ROW} 5 90000\n").as_bytes()).await;
     assert_eq!((counts.parsed, counts.taken), (1, 0));
+    assert_eq!(counts.left_out, LeftOut { measured_before: 1, ..LeftOut::default() });
     let (_, counts) = scene.read(&mut reading, format!("{ROW} 5 95000\n").as_bytes()).await;
     assert_eq!(counts.taken, 1);
+}
+
+#[tokio::test]
+async fn counts_what_it_leaves_out_on_purpose_at_every_scrape() {
+    let scene = Scene::new();
+    let mut reading = scene.reading(Endpoint::Cadvisor);
+    let pods = "container_memory_rss{container=\"\",id=\"/kubepods\",namespace=\"\",pod=\"\"} 9\n";
+    for n_scrapes in 1..=2 {
+        let (_, counts) = scene.read(&mut reading, format!("{ROW} 5\n{pods}").as_bytes()).await;
+        assert_eq!((counts.parsed, counts.taken), (2, 1));
+        assert_eq!(counts.left_out, LeftOut { rows: 1, ..LeftOut::default() });
+        counts.note(Endpoint::Cadvisor, &scene.bench.metrics);
+        let aggregate = crate::metrics::Reason { reason: "aggregate" };
+        assert_eq!(scene.bench.metrics.left_out_samples.get_or_create(&aggregate).get(), n_scrapes);
+    }
 }
 
 #[tokio::test]
@@ -105,6 +121,7 @@ async fn goes_on_in_one_series_when_a_container_starts_again() {
     let both = format!("{}{}{}{}", memory("/1", 10), memory("/2", 3), start("/1", 50), start("/2", 60));
     let (after, counts) = scene.read(&mut reading, both.as_bytes()).await;
     assert_eq!((counts.parsed, counts.taken), (4, 2));
+    assert_eq!(counts.left_out, LeftOut { outlived: 2, ..LeftOut::default() });
     assert_eq!(before[0].0, after[0].0);
     assert_eq!(after[0].2, 3.0);
 }
