@@ -45,6 +45,22 @@ fn what_run_refuses_is_told_by_config_check_and_doctor_before_anything_is_create
 }
 
 #[test]
+fn what_cannot_be_replayed_is_told_before_anything_is_created() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    let data_dir_text = data_dir.display().to_string();
+    for (arguments, told) in [
+        (&["replay", "/nonexistent"][..], "give the folder of a recording"),
+        (&["replay", "/nonexistent", "--speed", "-1"], "0 or more"),
+        (&["demo", "--speed", "-1"], "between 0.01 and 10000"),
+    ] {
+        let (code, _, stderr) = run(&[arguments, &["--data-dir", &data_dir_text]].concat());
+        assert!(code == Some(1) && stderr.contains(told), "{arguments:?}: {stderr}");
+    }
+    assert!(!data_dir.exists());
+}
+
+#[test]
 fn a_token_is_printed_only_when_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = file(folder.path(), "sentinel.toml", "[api]\ntoken = \"0123456789abcdef\"\n");

@@ -42,13 +42,29 @@ pub struct ReplayConfig {
     pub speed: f64,
 }
 
+impl ReplayConfig {
+    /// Whether it can be replayed at all; asked before anything is created for it.
+    ///
+    /// # Errors
+    /// A speed that cannot be, or a recording that cannot be opened.
+    pub fn check(&self) -> Result<(), ReplayError> {
+        if !self.speed.is_finite() || self.speed < 0.0 {
+            return Err(ReplayError::Speed { speed: self.speed });
+        }
+        Recording::open(&self.folder)?;
+        Ok(())
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error(transparent)]
     Recording(#[from] RecordingError),
     #[error(transparent)]
     Spool(#[from] SpoolUnusable),
-    #[error("a speed of {speed} is not possible; write a number such as 10, or 0 for as fast as possible")]
+    #[error(
+        "a speed of {speed} is not possible; write one of 0 or more, such as 10 (0 is as fast as possible)"
+    )]
     Speed { speed: f64 },
     #[error("the outlet was closed before the recording ended")]
     Cut,
@@ -75,9 +91,7 @@ impl Replay {
         handles: CollectorHandles,
         registry: &mut Registry,
     ) -> Result<Self, ReplayError> {
-        if !replay.speed.is_finite() || replay.speed < 0.0 {
-            return Err(ReplayError::Speed { speed: replay.speed });
-        }
+        replay.check()?;
         let recording = Recording::open(&replay.folder)?;
         let cluster: Arc<str> = handles.cluster.as_str().into();
         let collector: Arc<str> = if config.id.is_empty() { "replay" } else { &config.id }.into();

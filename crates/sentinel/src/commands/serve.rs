@@ -53,8 +53,10 @@ pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let input = Input::Replayed(ReplayConfig { folder: args.recording.clone(), speed: args.speed });
-    serve(&config::load(&args.common, Flags::common(&args.common), "replay")?, &args.common.roles, &input)
+    let replay = ReplayConfig { folder: args.recording.clone(), speed: args.speed };
+    let config = config::load(&args.common, Flags::common(&args.common), "replay")?;
+    replay.check().context("nothing can be replayed")?;
+    serve(&config, &args.common.roles, &Input::Replayed(replay))
 }
 
 fn text(path: &Path) -> String {

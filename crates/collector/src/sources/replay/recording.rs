@@ -14,7 +14,10 @@ const WINDOW_LOG: u32 = 27;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RecordingError {
-    #[error("open the recording {path}: {source}")]
+    #[error(
+        "{path} cannot be opened: {source}; give the folder of a recording, with scrapes.jsonl.zst, \
+         watch.jsonl.zst and logs.jsonl.zst"
+    )]
     Open { path: PathBuf, source: std::io::Error },
     #[error("read line {line} of {path}: {source}")]
     Read { path: PathBuf, line: u64, source: std::io::Error },
