@@ -147,6 +147,7 @@ export class MockApi {
     if (parts[1] === 'labels' && parts[2]) return ok({ items: [...new Set(series.map((one) => one.labels[parts[2] ?? ''] ?? ''))].filter((value) => value !== '').sort().slice(0, Number(params.get('limit') ?? 100)) });
     if (parts[1] === 'labels') return ok({ items: labels });
     if (parts[1] === 'series') return ok({ items: series.slice(0, 100).map((one) => ({ labels: one.labels })) });
+    if (parts[1] === 'latest' && params.get('match') === 'up') return ok({ items: this.cluster.nodes.map((node, i) => ({ labels: { __name__: 'up', cluster: CLUSTER, instance: node, job: 'kubelet', metrics_path: i % 2 === 0 ? '/metrics/cadvisor' : '/stats/summary' }, kind: 'gauge', timestamp_ms: Date.now(), value: i === 3 ? 0 : 1, is_provisional: true })) });
     if (parts[1] === 'latest') return ok({ items: series.slice(0, 100).map((one) => ({ labels: one.labels, kind: metric?.kind ?? 'unknown', timestamp_ms: Date.now(), value: one.at(Date.now()), is_provisional: true })) });
     const q = (params.get('q') ?? '').toLowerCase();
     return page(this.metrics.names().filter((row) => row.name.includes(q)), params);
