@@ -159,7 +159,7 @@ impl Default for EmbeddedConfig {
             fsync: Fsync::Interval,
             fsync_interval: Duration::from_millis(100),
             max_message_bytes: 4 * MIB,
-            write_buffer_bytes: 8 * MIB,
+            write_buffer_bytes: 4 * MIB,
             cache_bytes: 4 * MIB,
             maintenance_interval: Duration::from_secs(10),
             tombstone_retention: HOUR,
@@ -194,7 +194,7 @@ impl EmbeddedConfig {
         let is_wide = !(1_024..=64 * MIB).contains(&self.max_message_bytes);
         refuse(is_wide, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"4MiB\"");
         let is_small = self.write_buffer_bytes < 64 << 10;
-        refuse(is_small, "write_buffer_bytes", "must be 64KiB at least", "write_buffer_bytes = \"8MiB\"");
+        refuse(is_small, "write_buffer_bytes", "must be 64KiB at least", "write_buffer_bytes = \"4MiB\"");
         let is_zero = self.maintenance_interval.is_zero();
         refuse(is_zero, "maintenance_interval", "must not be 0", "maintenance_interval = \"10s\"");
         let is_zero = self.fsync == Fsync::Interval && self.fsync_interval.is_zero();

@@ -113,7 +113,7 @@ impl Default for EmbeddedConfig {
             chunk_windows: 360,
             head_windows: 24,
             head_bytes: 8 << 20,
-            cache_bytes: 8 << 20,
+            cache_bytes: 4 << 20,
             maintenance_interval: Duration::from_secs(5),
         }
     }
