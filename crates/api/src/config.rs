@@ -81,8 +81,8 @@ impl Default for Limits {
     }
 }
 
-/// As `build` has it: shorter tokens can be guessed.
-const MIN_TOKEN: usize = 16;
+/// Shorter tokens can be guessed.
+pub(crate) const MIN_TOKEN: usize = 16;
 
 impl Config {
     /// Values that cannot work.

@@ -14,7 +14,7 @@ use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutd
 
 use crate::answers;
 use crate::app::{App, Mode, Parts, now};
-use crate::config::Config;
+use crate::config::{Config, MIN_TOKEN};
 use crate::follow::{
     Follow, FollowDeadLetters, FollowEvents, FollowLive, FollowLogs, FollowObjects, follow, keep_house,
 };
@@ -56,9 +56,6 @@ pub enum BuildError {
         source: std::io::Error,
     },
 }
-
-/// Shorter tokens can be guessed.
-const MIN_TOKEN: usize = 16;
 
 /// Time for WebSocket clients to take their leave.
 const LEAVING: Duration = Duration::from_secs(8);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sentinel_model::{MetricBatch, SeriesRef, Topic};
+use sentinel_testkit::wait_until;
 
 use super::*;
 use crate::exposition::{Format, parse};
@@ -140,9 +141,7 @@ impl Running {
     }
 
     async fn scraped(&self, n: usize) {
-        while self.server.asked().len() < n {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        wait_until("so many scrapes", || self.server.asked().len() >= n).await;
     }
 
     async fn stop(&mut self) {
@@ -196,11 +195,12 @@ async fn a_bus_that_refuses_for_a_while_costs_nothing_and_doubles_nothing() {
 async fn what_neither_memory_nor_disk_can_hold_is_dropped_by_policy_and_each_drop_is_counted() {
     let outlet = OutletConfig { queue_bytes: 2_000, spool_bytes: 4_000, policy: OutletPolicy::DropOldest };
     let mut running = Running::start(Mode::Fails, outlet).await;
-    while running.own("sentinel_collector_dropped_samples_total") < 60.0 {
+    wait_until("60 dropped samples", || {
         assert!(running.own("sentinel_collector_queue_bytes") <= 2_000.0);
         assert!(running.own("sentinel_collector_spool_bytes") <= 4_000.0);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        running.own("sentinel_collector_dropped_samples_total") >= 60.0
+    })
+    .await;
     running.bus.set(Mode::Works);
     let n_before = running.server.asked().len();
     running.scraped(n_before + 3).await;
@@ -219,9 +219,7 @@ async fn what_neither_memory_nor_disk_can_hold_is_dropped_by_policy_and_each_dro
 async fn sources_wait_for_a_full_outlet_that_may_not_drop() {
     let outlet = OutletConfig { queue_bytes: 2_000, spool_bytes: 4_000, policy: OutletPolicy::Block };
     let mut running = Running::start(Mode::Fails, outlet).await;
-    while running.own("sentinel_collector_spool_bytes") < 3_000.0 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    wait_until("a full spool", || running.own("sentinel_collector_spool_bytes") >= 3_000.0).await;
     running.bus.set(Mode::Works);
     let n_before = running.server.asked().len();
     running.scraped(n_before + 3).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sentinel_model::MetricBatch;
 use sentinel_runtime::ComponentState;
+use sentinel_testkit::wait_until;
 use serde_json::json;
 
 use super::route::Route;
@@ -92,12 +93,6 @@ impl Scene {
     }
 }
 
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 /// Value of a series that a frame of a fresh stream defines.
 fn value(frame: &MetricBatch, name: &str) -> Option<f64> {
     let (number, _) = frame.defined.iter().find(|(_, series)| series.labels.metric_name() == name)?;
@@ -110,7 +105,8 @@ async fn scrapes_every_endpoint_of_every_node_while_it_is_there() {
     scene.node("n1", true);
     let (trigger, task) = scene.start();
     let targets = ["kubelet/cadvisor/n1", "kubelet/resource/n1", "kubelet/summary/n1"];
-    until(|| targets.iter().all(|target| !scene.frames(target).is_empty())).await;
+    wait_until("a frame of each target", || targets.iter().all(|target| !scene.frames(target).is_empty()))
+        .await;
     let first = |target| scene.frames(target).remove(0);
     assert_eq!(value(&first(targets[0]), "machine_cpu_cores"), Some(4.0));
     assert_eq!(value(&first(targets[1]), "node_cpu_usage_seconds_total"), Some(9.0));
@@ -118,9 +114,9 @@ async fn scrapes_every_endpoint_of_every_node_while_it_is_there() {
     assert_eq!(value(&first(targets[0]), "up"), Some(1.0));
     assert_eq!(scene.server.asked()[0], "/kubelet/n1/metrics/cadvisor");
     scene.node("n2", true);
-    until(|| !scene.frames("kubelet/cadvisor/n2").is_empty()).await;
+    wait_until("a frame of the new node", || !scene.frames("kubelet/cadvisor/n2").is_empty()).await;
     scene.node("n2", false);
-    until(|| scene.view.nodes().len() == 1).await;
+    wait_until("the view without the node", || scene.view.nodes().len() == 1).await;
     trigger.trigger();
     task.await;
 }
@@ -137,7 +133,7 @@ async fn says_why_a_kubelet_does_not_answer_and_recovers() {
     .await;
     scene.node("n1", true);
     let (trigger, task) = scene.start();
-    until(|| matches!(scene.state(), ComponentState::Degraded(_))).await;
+    wait_until("the degraded state", || matches!(scene.state(), ComponentState::Degraded(_))).await;
     let ComponentState::Degraded(why) = scene.state() else { panic!("degraded") };
     assert!(why.contains("that of n1: /metrics/cadvisor") && why.contains("cadvisor is away"), "{why}");
     assert_eq!(value(&scene.frames("kubelet/cadvisor/n1")[0], "up"), Some(0.0));
@@ -147,7 +143,7 @@ async fn says_why_a_kubelet_does_not_answer_and_recovers() {
     };
     assert!(rejected("server_error") > 0 && rejected("not_json") > 0);
     *is_well.lock() = true;
-    until(|| scene.state() == ComponentState::Ready).await;
+    wait_until("the ready state", || scene.state() == ComponentState::Ready).await;
     trigger.trigger();
     task.await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use sentinel_model::{LogBatch, LogRecord, LogSeverity, Timestamp, Topic};
 use sentinel_proto::Wire as _;
+use sentinel_testkit::wait_until;
 use serde_json::{Value, json};
 
 use super::*;
@@ -107,7 +108,7 @@ impl Scene {
 
     /// Waits until that many records have arrived.
     async fn arrived(&self, n: usize) -> Vec<String> {
-        until(|| self.bodies().len() >= n).await;
+        wait_until("so many lines", || self.bodies().len() >= n).await;
         self.bodies()
     }
 
@@ -120,12 +121,6 @@ impl Run {
     async fn stop(self) {
         self.trigger.trigger();
         self.task.await;
-    }
-}
-
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -156,7 +151,7 @@ async fn reads_only_namespaces_that_opted_in_and_containers_that_started() {
     scene.pod("shop", 0, &json!({"waiting": {"reason": "ContainerCreating"}}));
     tokio::task::yield_now().await;
     scene.running(0);
-    until(|| scene.n_asked() == 1).await;
+    wait_until("the first request", || scene.n_asked() == 1).await;
     assert!(scene.server.asked()[0].contains("/namespaces/shop/"));
     run.stop().await;
 }
@@ -198,12 +193,12 @@ async fn reads_an_ended_container_to_its_end_once() {
     scene.ended(0);
     let run = scene.start().await;
     assert_eq!(scene.arrived(2).await, ["a", "last words"]);
-    until(|| scene.n_asked() == 1).await;
+    wait_until("the first request", || scene.n_asked() == 1).await;
     run.stop().await;
     let run = scene.start().await;
     // Something else has to happen before it is asked for again.
     scene.running(1);
-    until(|| scene.n_asked() == 2).await;
+    wait_until("the second request", || scene.n_asked() == 2).await;
     run.stop().await;
 }
 
@@ -262,7 +257,7 @@ async fn drops_and_counts_a_flood_and_cuts_long_lines() {
         let door = crate::metrics::Rejection { door: "log", reason };
         scene.bench.metrics.rejected.get_or_create(&door).get()
     };
-    until(|| rejected("no_timestamp") == 1).await;
+    wait_until("the refused line", || rejected("no_timestamp") == 1).await;
     assert_eq!(scene.arrived(10).await.len(), 10);
     assert_eq!((rejected("rate_limited"), rejected("line_cut")), (41, 1));
     run.stop().await;
@@ -291,6 +286,9 @@ async fn ends_with_the_pod_and_forgets_it() {
     let gone = json!({"metadata": {"name": "web-1", "namespace": "shop", "uid": "u"}});
     scene.take(Change::Gone(gone));
     let path = scene.folder.path().join("log-positions.jsonl");
-    until(|| std::fs::read_to_string(&path).is_ok_and(|text| text.contains("null"))).await;
+    wait_until("the written position", || {
+        std::fs::read_to_string(&path).is_ok_and(|text| text.contains("null"))
+    })
+    .await;
     run.stop().await;
 }

@@ -3,6 +3,7 @@
 use sentinel_model::{EventBatch, ObjectState, Topic};
 use sentinel_proto::Wire;
 use sentinel_runtime::{ComponentState, ShutdownTrigger};
+use sentinel_testkit::wait_until;
 use serde_json::{Value, json};
 
 use super::*;
@@ -74,19 +75,16 @@ impl Scene {
     }
 }
 
-async fn until(is_so: impl Fn() -> bool) {
-    while !is_so() {
-        sleep(Duration::from_millis(1)).await;
-    }
-}
-
 #[tokio::test]
 async fn brings_objects_events_and_numbers_of_a_cluster_onto_the_bus() {
     let server = Server::start(|asked, _| cluster(asked)).await;
     let scene = Scene::new();
     let config = KubernetesConfig { url: server.url.clone(), ..KubernetesConfig::default() };
     let (trigger, task) = scene.start(&config);
-    until(|| !scene.decoded::<EventBatch>().is_empty() && !scene.bench.bus.frames().0.is_empty()).await;
+    wait_until("events and frames", || {
+        !scene.decoded::<EventBatch>().is_empty() && !scene.bench.bus.frames().0.is_empty()
+    })
+    .await;
     let objects = scene.decoded::<ObjectState>();
     let pod = objects.iter().find(|state| state.name == "web-abc-1").expect("the pod");
     assert_eq!(pod.workload.as_ref().map(|workload| workload.name.as_str()), Some("web"));
@@ -115,10 +113,10 @@ async fn says_so_when_a_kind_may_not_be_read_and_goes_on_with_the_others() {
     config.watch.backoff_first = Duration::from_millis(1);
     let (trigger, task) = scene.start(&config);
     let state = || scene.bench.health.report().components["collector.kubernetes"].clone();
-    until(|| matches!(state(), ComponentState::Degraded(_))).await;
+    wait_until("the degraded state", || matches!(state(), ComponentState::Degraded(_))).await;
     let ComponentState::Degraded(why) = state() else { panic!("degraded") };
     assert!(why.contains("no live view of ingresses") && why.contains("forbidden"), "{why}");
-    until(|| scene.bench.bus.taken_of(Topic::Objects).len() >= 2).await;
+    wait_until("two messages of objects", || scene.bench.bus.taken_of(Topic::Objects).len() >= 2).await;
     trigger.trigger();
     task.await;
 }
@@ -131,7 +129,7 @@ async fn waits_for_credentials_that_are_not_there_yet() {
         KubernetesConfig { url: "http://127.0.0.1:1".into(), token_file, ..KubernetesConfig::default() };
     let (trigger, task) = scene.start(&config);
     let state = || scene.bench.health.report().components["collector.kubernetes"].clone();
-    until(|| matches!(state(), ComponentState::Degraded(_))).await;
+    wait_until("the degraded state", || matches!(state(), ComponentState::Degraded(_))).await;
     trigger.trigger();
     task.await;
 }
