@@ -71,7 +71,7 @@ async fn topic_row(app: &App, topic: Topic) -> Result<TopicRow, BusError> {
         name: topic.as_str().to_owned(),
         n_partitions: bus.n_partitions(topic),
         n_records: offsets.n_records(),
-        bytes: bus.stored_bytes(topic).await.ok(),
+        bytes: bus.stored_bytes(topic).await.ok().flatten(),
         published_per_s: app.traffic.rate(topic),
         groups,
     })

@@ -125,8 +125,8 @@ pub trait Bus: Send + Sync {
     /// Reads every partition of a topic by itself, without a group and without commits.
     async fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, BusError>;
 
-    /// Bytes on disk (embedded) or as the broker reports them, by topic.
-    async fn stored_bytes(&self, topic: Topic) -> Result<u64, BusError>;
+    /// Bytes of a topic on disk; `None` where the broker does not tell.
+    async fn stored_bytes(&self, topic: Topic) -> Result<Option<u64>, BusError>;
 }
 
 /// A member of a consumer group. Dropping it leaves the group.

@@ -146,8 +146,8 @@ impl Bus for EmbeddedBus {
         Ok(Box::new(TopicFollower::new(Arc::clone(&self.handle), topic, start)))
     }
 
-    async fn stored_bytes(&self, topic: Topic) -> Result<u64, BusError> {
-        Ok(self.handle.store.topic(topic).bytes())
+    async fn stored_bytes(&self, topic: Topic) -> Result<Option<u64>, BusError> {
+        Ok(Some(self.handle.store.topic(topic).bytes()))
     }
 }
 

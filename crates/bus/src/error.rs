@@ -13,6 +13,9 @@ pub enum BusError {
     Storage { message: String },
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
+    /// The broker is away, or not set up for this: nothing is known to be wrong with what was asked.
+    #[error("Kafka does not take this now: {message}")]
+    Unavailable { message: String },
     #[error("{}/{} belongs to another consumer now", at.topic, at.partition)]
     NotOwner { at: TopicPartition },
     #[error("topic {topic} has {n_partitions} partitions, there is no partition {partition}")]
@@ -28,6 +31,6 @@ pub enum BusError {
 impl BusError {
     /// Whether the same call may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Storage { .. } | Self::DiskFull(_))
+        matches!(self, Self::Storage { .. } | Self::DiskFull(_) | Self::Unavailable { .. })
     }
 }

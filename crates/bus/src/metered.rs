@@ -72,7 +72,7 @@ impl Bus for Metered {
         self.inner.follow(topic, start).await
     }
 
-    async fn stored_bytes(&self, topic: Topic) -> Result<u64, BusError> {
+    async fn stored_bytes(&self, topic: Topic) -> Result<Option<u64>, BusError> {
         self.inner.stored_bytes(topic).await
     }
 }

@@ -138,8 +138,8 @@ impl Bus for FakeBus {
         Err(BusError::Closed)
     }
 
-    async fn stored_bytes(&self, _: Topic) -> Result<u64, BusError> {
-        Ok(0)
+    async fn stored_bytes(&self, _: Topic) -> Result<Option<u64>, BusError> {
+        Ok(Some(0))
     }
 }
 

@@ -15,7 +15,7 @@ pub use error::LogStoreError;
 use sentinel_runtime::{DataDir, Health, Registry};
 pub use store::{
     Cursor, Document, DocumentField, DocumentFilter, DocumentId, DocumentKind, FieldFilter, HistogramBucket,
-    LogReader, LogStoreStats, LogWriter, Order, SearchPage, SearchQuery, WriteReport,
+    LogReader, LogStoreStats, LogWriter, Order, RejectedDocument, SearchPage, SearchQuery, WriteReport,
 };
 
 /// Both halves of an open store.

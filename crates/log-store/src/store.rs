@@ -130,11 +130,21 @@ pub struct LogStoreStats {
     pub days: Vec<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WriteReport {
     pub n_written: usize,
     /// Documents older than the retention.
     pub n_expired: usize,
+    /// Documents that the store will never take, each with its reason. All others were written.
+    pub rejected: Vec<RejectedDocument>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedDocument {
+    /// Its place among those that were to be written.
+    pub index: usize,
+    /// What the store said, for people.
+    pub reason: String,
 }
 
 /// Writes documents.

@@ -24,7 +24,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_model::{Labels, Selector, Series, SeriesId};
+use sentinel_model::{Selector, Series};
 use sentinel_runtime::{Component, DataDir, spawn_blocking};
 
 use self::core::Core;
@@ -110,11 +110,6 @@ impl MetricReader for EmbeddedMetricStore {
                 numbers.into_iter().filter_map(|number| index.series(number)).collect()
             })
             .await)
-    }
-
-    async fn resolve(&self, id: SeriesId) -> Result<Option<Labels>, MetricStoreError> {
-        let state = self.core.state.read();
-        Ok(state.index.find(id).and_then(|number| state.index.series(number)).map(|series| series.labels))
     }
 
     async fn range(&self, query: &RangeQuery) -> Result<Vec<SeriesPoints>, MetricStoreError> {

@@ -1,5 +1,7 @@
 //! What can go wrong with the metric store.
 
+use std::time::Duration;
+
 use sentinel_runtime::DiskFull;
 
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +12,14 @@ pub enum MetricStoreError {
     Storage { message: String },
     #[error(transparent)]
     DiskFull(#[from] DiskFull),
+    /// A server that is away, overloaded, or not set up for this: nothing is known to be wrong with what
+    /// was asked.
+    #[error("the metric store does not take this now: {message}")]
+    Unavailable {
+        message: String,
+        /// How long it asked to be left alone.
+        retry_after: Option<Duration>,
+    },
     #[error("stored data cannot be read: {message}")]
     Corrupt { message: String },
     #[error("the selector chooses {n_series} series, more than {limit}; add a label to it")]
@@ -19,8 +29,16 @@ pub enum MetricStoreError {
 }
 
 impl MetricStoreError {
+    /// How long to wait at least before the next attempt, where the store said so.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::Storage { .. } | Self::DiskFull(_))
+        matches!(self, Self::Storage { .. } | Self::DiskFull(_) | Self::Unavailable { .. })
     }
 }

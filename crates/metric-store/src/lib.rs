@@ -15,8 +15,8 @@ use sentinel_runtime::{DataDir, Health, Registry};
 pub use config::{Config, EmbeddedConfig, Fsync, Retention};
 pub use error::MetricStoreError;
 pub use store::{
-    MetricName, MetricReader, MetricStoreStats, MetricWriter, RangeQuery, ResolutionStats, Row, SeriesPoints,
-    TimeRange, WindowRows, WriteReport,
+    MetricName, MetricReader, MetricStoreStats, MetricWriter, RangeQuery, RejectedRow, ResolutionStats, Row,
+    SeriesPoints, TimeRange, WindowRows, WriteReport,
 };
 
 /// Both halves of an open store.

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sentinel_model::{
-    Aggregate, Field, Labels, MetricKind, Resolution, Selector, Series, SeriesId, Timestamp, Window,
+    Aggregate, Field, MetricKind, Resolution, Selector, Series, SeriesId, Timestamp, Window,
 };
 
 use crate::MetricStoreError;
@@ -23,12 +23,22 @@ pub struct Row {
 }
 
 /// What became of a write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteReport {
     pub n_written: usize,
     /// Rows of series beyond the cardinality limit, and rows older than the resolution's retention.
     pub n_over_limit: usize,
     pub n_expired: usize,
+    /// Rows that the store will never take, each with its reason. All others were written.
+    pub rejected: Vec<RejectedRow>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RejectedRow {
+    pub window: Window,
+    pub row: Row,
+    /// What the store said, for people.
+    pub reason: String,
 }
 
 /// Start inclusive, end exclusive.
@@ -114,9 +124,6 @@ pub trait MetricReader: Send + Sync {
 
     /// The chosen series in order of their labels, at most `limit`.
     async fn series(&self, selector: &Selector, limit: usize) -> Result<Vec<Series>, MetricStoreError>;
-
-    /// Labels of a series by its id.
-    async fn resolve(&self, id: SeriesId) -> Result<Option<Labels>, MetricStoreError>;
 
     /// Points of the chosen series; series without a point in the range are left out.
     async fn range(&self, query: &RangeQuery) -> Result<Vec<SeriesPoints>, MetricStoreError>;

@@ -9,6 +9,7 @@ use toml::{Table, Value};
 
 mod faults;
 mod problem;
+mod secret;
 mod suggestion;
 mod syntax;
 mod tagged;
@@ -17,6 +18,7 @@ pub mod units;
 use faults::{dotted, faults, line_of};
 pub use problem::Problem;
 use problem::listed;
+pub use secret::Secret;
 use suggestion::{Known, line_to_write};
 pub use tagged::tagged;
 pub use units::{bytes, duration};

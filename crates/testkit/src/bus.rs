@@ -145,9 +145,10 @@ impl Bus for MemoryBus {
         Ok(Box::new(TopicFollower { reader: self.reader(&[topic], start), ends }))
     }
 
-    async fn stored_bytes(&self, topic: Topic) -> Result<u64, BusError> {
+    async fn stored_bytes(&self, topic: Topic) -> Result<Option<u64>, BusError> {
         self.check()?;
-        Ok(self.records(topic).iter().map(|record| (record.key.len() + record.value.len()) as u64).sum())
+        let records = self.records(topic);
+        Ok(Some(records.iter().map(|record| (record.key.len() + record.value.len()) as u64).sum()))
     }
 }
 

@@ -6,6 +6,7 @@ mod cache;
 mod logs;
 mod metrics;
 mod outage;
+pub mod stack;
 mod victim;
 mod wait;
 

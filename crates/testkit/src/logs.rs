@@ -96,7 +96,7 @@ fn has_text(body: &str, query: &str) -> bool {
 impl LogWriter for MemoryLogs {
     async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
         self.check()?;
-        let report = WriteReport { n_written: documents.len(), n_expired: 0 };
+        let report = WriteReport { n_written: documents.len(), ..WriteReport::default() };
         let mut kept = self.documents.lock();
         kept.extend(documents.into_iter().map(|document| ((document.kind, document.id), document)));
         Ok(report)

@@ -8,7 +8,7 @@ use sentinel_metric_store::{
     MetricName, MetricReader, MetricStoreError, MetricStoreStats, MetricWriter, RangeQuery, ResolutionStats,
     SeriesPoints, WindowRows, WriteReport,
 };
-use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Selector, Series, SeriesId, Timestamp};
+use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Selector, Series, Timestamp};
 
 use crate::Outage;
 
@@ -127,11 +127,6 @@ impl MetricReader for MemoryMetrics {
         let mut chosen = self.chosen(selector)?;
         chosen.truncate(limit);
         Ok(chosen)
-    }
-
-    async fn resolve(&self, id: SeriesId) -> Result<Option<Labels>, MetricStoreError> {
-        let all = self.chosen(&Selector::default())?;
-        Ok(all.into_iter().map(|series| series.labels).find(|labels| labels.id() == id))
     }
 
     async fn range(&self, query: &RangeQuery) -> Result<Vec<SeriesPoints>, MetricStoreError> {

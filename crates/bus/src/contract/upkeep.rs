@@ -138,7 +138,7 @@ pub async fn offsets_are_not_given_twice_after_everything_is_gone(harness: &mut 
         return;
     }
     assert_eq!(read_all(&*bus, TOPIC).await, []);
-    assert_eq!(bus.stored_bytes(TOPIC).await.expect("bytes"), 0);
+    assert!(matches!(bus.stored_bytes(TOPIC).await.expect("bytes"), Some(0) | None));
     drop(bus);
     let bus = harness.open().await;
     assert_eq!(bus.offsets(at(TOPIC, 0)).await.expect("offsets"), Offsets { earliest: 2, next: 2 });
