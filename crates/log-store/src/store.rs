@@ -14,8 +14,8 @@ pub enum DocumentKind {
     Event,
 }
 
-/// Identity of a document: hash of (topic, partition, offset, index in the batch) for logs, so that a
-/// redelivery is the same document; hash of (cluster, uid) for events, so that a repeat replaces.
+/// Identity of a document: hash of source, timestamp and text for logs, so that a line is the same document
+/// however often it is published; hash of (cluster, uid) for events, so that a repeat replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentId(pub u128);
 

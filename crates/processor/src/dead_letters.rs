@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use sentinel_bus::{Delivered, Outgoing, Record, Route};
-use sentinel_model::{DeadLetter, MetricBatch, Point, Series, SeriesRef, StreamKey, Timestamp, Topic};
-use sentinel_proto::{EncoderConfig, MetricEncoder, Scrape, Wire as _};
+use sentinel_metric_store::RejectedRow;
+use sentinel_model::{
+    DeadLetter, MetricBatch, Point, Rollup, Series, SeriesRef, StreamKey, Timestamp, Topic,
+};
+use sentinel_proto::{EncoderConfig, MetricEncoder, RollupEncoder, Scrape, Wire as _};
 
 use crate::aggregate::Sample;
 use crate::metrics::{Metrics, Reason};
@@ -50,6 +53,30 @@ pub(crate) fn of_samples(
         points: &points,
     });
     message(record, reason, detail, frame.bytes, metrics)
+}
+
+/// A part of a record that can be read by itself, and put back.
+pub(crate) fn of_part(
+    record: &Delivered,
+    part: Bytes,
+    (reason, detail): (&'static str, String),
+    metrics: &Metrics,
+) -> Outgoing {
+    message(record, reason, detail, part, metrics)
+}
+
+/// One window of one series that the store will not take, as the only message of a stream of its own. It
+/// carries no header of its width: put back, it goes to the store and into no wider window a second time.
+pub(crate) fn of_row(record: &Delivered, rejected: RejectedRow, metrics: &Metrics) -> Outgoing {
+    const REASON: &str = "rejected";
+    let RejectedRow { window, row, reason } = rejected;
+    let position = record.position;
+    let stream = format!("{REASON}/{}-{}/{}", position.at.partition, position.offset, row.id);
+    let mut encoder = RollupEncoder::new(stream.into(), 1, EncoderConfig::default());
+    let detail = format!("{}: {reason}", row.series.labels);
+    let rollup = Rollup { series: SeriesRef(0), aggregate: row.aggregate };
+    let frame = encoder.encode(window, true, &[row.series], &[rollup]);
+    message(record, REASON, detail, frame.bytes, metrics)
 }
 
 fn message(

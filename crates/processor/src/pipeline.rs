@@ -9,6 +9,8 @@ use async_trait::async_trait;
 use sentinel_bus::{
     Bus, BusError, Commit, Consumer, Delivered, Outgoing, PollLimit, Polled, Start, TopicPartition,
 };
+use sentinel_log_store::LogStoreError;
+use sentinel_metric_store::MetricStoreError;
 use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Backoff, Component, Shutdown};
 use tokio::time::Instant;
@@ -93,7 +95,7 @@ impl Pipeline {
         mut attempt: impl FnMut() -> F,
     ) -> Option<T>
     where
-        E: Error + Send + Sync + 'static,
+        E: Failure,
         F: Future<Output = Result<T, E>>,
     {
         let mut backoff = new_backoff();
@@ -200,20 +202,46 @@ impl Pipeline {
         }
     }
 
-    async fn wait_after<E: Error + Send + Sync + 'static>(
+    async fn wait_after<E: Failure>(
         &self,
         error: &E,
         what: &str,
         backoff: &mut Backoff,
         shutdown: &Shutdown,
     ) {
-        let delay = backoff.next_delay();
+        let asked = error.retry_after().unwrap_or_default().min(LONGEST_ASKED);
+        let delay = backoff.next_delay().max(asked);
         warn!(pipeline = self.name, error = error as &dyn Error, ?delay, what, "failed, trying again");
         self.metrics.pipeline_errors.get_or_create(&PipelineLabel { pipeline: self.name }).inc();
         self.health.degraded(format!("{what}: {error}; trying again"));
         shutdown.guard(tokio::time::sleep(delay)).await;
     }
 }
+
+/// What a port says when a call fails.
+pub(crate) trait Failure: Error + Send + Sync + 'static {
+    /// How long it asked to be left alone.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
+}
+
+impl Failure for BusError {}
+
+impl Failure for MetricStoreError {
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
+    }
+}
+
+impl Failure for LogStoreError {
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
+    }
+}
+
+/// A store that asks to be left alone for longer is asked again all the same.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 fn new_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(100), Duration::from_secs(10))

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ahash::AHashMap;
 use async_trait::async_trait;
-use sentinel_bus::{Commit, Delivered, Outgoing, Position, TopicPartition};
-use sentinel_log_store::{Document, DocumentId, DocumentKind, LogWriter};
+use bytes::Bytes;
+use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
+use sentinel_log_store::{Document, DocumentId, DocumentKind, LogWriter, RejectedDocument};
 use sentinel_model::{EventBatch, EventRecord, Labels, LogBatch, LogRecord, Topic};
 use sentinel_proto::{Wire, WireError};
 use sentinel_runtime::Shutdown;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::dead_letters;
 use crate::metrics::Kind;
@@ -29,6 +32,27 @@ pub(crate) struct DocumentsStage {
     positions: BTreeMap<u32, u64>,
 }
 
+/// Documents that wait for their write.
+#[derive(Default)]
+struct Pending {
+    documents: Vec<Document>,
+    /// For each of them, the record that it came in and its place there.
+    origins: Vec<(usize, usize)>,
+    n_bytes: usize,
+}
+
+impl Pending {
+    fn extend(&mut self, more: Vec<Document>, origin: usize) {
+        self.n_bytes += more.iter().map(|document| document.body.len()).sum::<usize>();
+        self.origins.extend((0..more.len()).map(|index| (origin, index)));
+        self.documents.extend(more);
+    }
+
+    fn is_full(&self) -> bool {
+        self.documents.len() >= MAX_DOCUMENTS || self.n_bytes >= MAX_TEXT_BYTES
+    }
+}
+
 impl DocumentsStage {
     pub(crate) fn new(
         pipeline: Pipeline,
@@ -41,23 +65,46 @@ impl DocumentsStage {
 
     fn documents(&self, record: &Delivered) -> Result<Vec<Document>, WireError> {
         match self.kind {
-            DocumentKind::Log => {
-                LogBatch::decode(&record.record.value).map(|batch| of_logs(batch, record.position))
-            }
+            DocumentKind::Log => LogBatch::decode(&record.record.value).map(of_logs),
             DocumentKind::Event => EventBatch::decode(&record.record.value).map(of_events),
         }
     }
 
-    async fn write(&self, documents: Vec<Document>) -> Result<(), Stopped> {
+    /// Gives dead letters of the documents that the store will never take.
+    async fn write(&self, pending: Pending, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
+        let Pending { documents, origins, .. } = pending;
         if documents.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let write = || self.writer.write(documents.clone());
         let report = self.pipeline.retry(&self.shutdown, "write to the log store", write).await;
+        let report = report.ok_or(Stopped)?;
         let kind = Kind { kind: if self.kind == DocumentKind::Log { "log" } else { "event" } };
-        let n_written = report.ok_or(Stopped)?.n_written as u64;
-        self.pipeline.metrics.stored_documents.get_or_create(&kind).inc_by(n_written);
-        Ok(())
+        let metrics = &self.pipeline.metrics;
+        metrics.stored_documents.get_or_create(&kind).inc_by(report.n_written as u64);
+        let letter = |rejected: RejectedDocument| {
+            let (origin, index) = *origins.get(rejected.index)?;
+            let record = &records[origin];
+            let part = self.only(record, index)?;
+            Some(dead_letters::of_part(record, part, ("rejected", rejected.reason), metrics))
+        };
+        Ok(report.rejected.into_iter().filter_map(letter).collect())
+    }
+
+    /// A record with one of its lines or events alone.
+    fn only(&self, record: &Delivered, index: usize) -> Option<Bytes> {
+        match self.kind {
+            DocumentKind::Log => {
+                let batch = LogBatch::decode(&record.record.value).ok()?;
+                let records = batch.records.get(index..=index)?.to_vec();
+                Some(LogBatch { records, ..batch }.encode())
+            }
+            DocumentKind::Event => {
+                let batch = EventBatch::decode(&record.record.value).ok()?;
+                let records = batch.records.get(index..=index)?.to_vec();
+                Some(EventBatch { records, ..batch }.encode())
+            }
+        }
     }
 
     const fn topic(&self) -> Topic {
@@ -79,14 +126,11 @@ impl Stage for DocumentsStage {
     }
 
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
-        let (mut documents, mut n_bytes) = (Vec::new(), 0);
+        let mut pending = Pending::default();
         let mut letters: Vec<Outgoing> = Vec::new();
-        for record in &records {
+        for (origin, record) in records.iter().enumerate() {
             match self.documents(record) {
-                Ok(more) => {
-                    n_bytes += more.iter().map(|document| document.body.len()).sum::<usize>();
-                    documents.extend(more);
-                }
+                Ok(more) => pending.extend(more, origin),
                 Err(error) => letters.push(dead_letters::of_record(
                     record,
                     "corrupt",
@@ -94,12 +138,11 @@ impl Stage for DocumentsStage {
                     &self.pipeline.metrics,
                 )),
             }
-            if documents.len() >= MAX_DOCUMENTS || n_bytes >= MAX_TEXT_BYTES {
-                n_bytes = 0;
-                self.write(std::mem::take(&mut documents)).await?;
+            if pending.is_full() {
+                letters.extend(self.write(std::mem::take(&mut pending), &records).await?);
             }
         }
-        self.write(documents).await?;
+        letters.extend(self.write(pending, &records).await?);
         self.pipeline.publish(&self.shutdown, "publish dead letters", letters).await?;
         for record in &records {
             self.positions.insert(record.position.at.partition, record.position.offset + 1);
@@ -117,14 +160,17 @@ impl Stage for DocumentsStage {
     }
 }
 
-fn of_logs(batch: LogBatch, position: Position) -> Vec<Document> {
+fn of_logs(batch: LogBatch) -> Vec<Document> {
     let cluster = batch.cluster;
-    batch
-        .records
-        .into_iter()
-        .enumerate()
-        .map(|(index, record)| of_log(record, &cluster, id_of(position, index)))
-        .collect()
+    let mut occurrences: AHashMap<DocumentId, u32> = AHashMap::new();
+    let document = |record: LogRecord| {
+        let first = id_of(&cluster, &record, 0);
+        let n_before = occurrences.entry(first).or_default();
+        let id = if *n_before == 0 { first } else { id_of(&cluster, &record, *n_before) };
+        *n_before += 1;
+        of_log(record, &cluster, id)
+    };
+    batch.records.into_iter().map(document).collect()
 }
 
 fn of_log(record: LogRecord, cluster: &Arc<str>, id: DocumentId) -> Document {
@@ -187,15 +233,17 @@ fn of_event(record: EventRecord, cluster: &Arc<str>) -> Document {
     }
 }
 
-/// The same record redelivered has the same identity.
-fn id_of(position: Position, index: usize) -> DocumentId {
-    let place = [
-        ("topic", position.at.topic.as_str().to_owned()),
-        ("partition", position.at.partition.to_string()),
-        ("offset", position.offset.to_string()),
-        ("index", index.to_string()),
-    ];
-    DocumentId(Labels::from_pairs(place).map_or(0, |labels| labels.id().as_u128()))
+/// A line is who wrote it, when, and what: the same line has the same identity whoever reads it and however
+/// often it is published (ADR 0004). `n_before` tells apart lines of one batch that are equal in all of it.
+fn id_of(cluster: &str, record: &LogRecord, n_before: u32) -> DocumentId {
+    let mut hash = Xxh3::new();
+    // Lengths first, so that no two lists of texts run together into the same bytes.
+    let texts = [cluster, &record.namespace, &record.pod, &record.container, &record.body];
+    texts.iter().for_each(|text| hash.update(&(text.len() as u64).to_le_bytes()));
+    texts.iter().for_each(|text| hash.update(text.as_bytes()));
+    hash.update(&record.timestamp_ns.to_le_bytes());
+    hash.update(&n_before.to_le_bytes());
+    DocumentId(hash.digest128())
 }
 
 #[cfg(test)]

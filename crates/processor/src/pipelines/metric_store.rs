@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_bus::{Commit, Delivered, TopicPartition};
-use sentinel_metric_store::{MetricWriter, Row, WindowRows};
+use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
+use sentinel_metric_store::{MetricWriter, RejectedRow, Row, WindowRows};
 use sentinel_model::{Rollup, Timestamp, Topic};
 use sentinel_proto::DecodeError;
 use sentinel_runtime::Shutdown;
@@ -29,6 +29,8 @@ pub(crate) struct MetricStoreStage {
 #[derive(Default)]
 struct Pending {
     windows: Vec<WindowRows>,
+    /// For each of the windows, the record that it came in.
+    origins: Vec<usize>,
     n_rows: usize,
 }
 
@@ -49,34 +51,67 @@ fn rows(streams: &mut RollupStreams, record: &Delivered) -> Result<Option<Window
     Ok(Some(WindowRows { window: batch.window, rows }))
 }
 
+impl Pending {
+    /// Takes rows; when that makes enough for a write, gives them, and leaves the rest where they were.
+    fn fill(&mut self, found: &mut WindowRows, origin: usize) -> Option<Self> {
+        let rest = found.rows.split_off(found.rows.len().min(MAX_ROWS - self.n_rows));
+        let rows = std::mem::replace(&mut found.rows, rest);
+        if !rows.is_empty() {
+            self.n_rows += rows.len();
+            self.windows.push(WindowRows { window: found.window, rows });
+            self.origins.push(origin);
+        }
+        (self.n_rows == MAX_ROWS).then(|| std::mem::take(self))
+    }
+}
+
 impl MetricStoreStage {
     pub(crate) fn new(pipeline: Pipeline, writer: Arc<dyn MetricWriter>, shutdown: Shutdown) -> Self {
         Self { pipeline, writer, partitions: BTreeMap::new(), shutdown }
     }
 
-    /// Adds rows, and writes as often as there are enough.
-    async fn add(&self, mut found: WindowRows, pending: &mut Pending) -> Result<(), Stopped> {
-        while pending.n_rows + found.rows.len() >= MAX_ROWS {
-            let rest = found.rows.split_off(MAX_ROWS - pending.n_rows);
-            pending.windows.push(WindowRows { window: found.window, rows: found.rows });
-            found.rows = rest;
-            self.write(std::mem::take(pending)).await?;
+    async fn write_all(&mut self, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
+        let (mut pending, mut letters) = (Pending::default(), Vec::new());
+        for (origin, record) in records.iter().enumerate() {
+            let Some(streams) = self.partitions.get_mut(&record.position.at.partition) else { continue };
+            match rows(streams, record) {
+                Ok(Some(mut rows)) => {
+                    while let Some(more) = pending.fill(&mut rows, origin) {
+                        letters.extend(self.write(more, records).await?);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => letters.push(dead_letters::of_record(
+                    record,
+                    error.reason(),
+                    error.to_string(),
+                    &self.pipeline.metrics,
+                )),
+            }
         }
-        if !found.rows.is_empty() {
-            pending.n_rows += found.rows.len();
-            pending.windows.push(found);
-        }
-        Ok(())
+        letters.extend(self.write(pending, records).await?);
+        Ok(letters)
     }
 
-    async fn write(&self, Pending { windows, .. }: Pending) -> Result<(), Stopped> {
+    /// Gives dead letters of the rows that the store will never take.
+    async fn write(&self, pending: Pending, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
+        let Pending { windows, origins, .. } = pending;
         if windows.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let write = || self.writer.write(windows.clone());
         let report = self.pipeline.retry(&self.shutdown, "write windows to the metric store", write).await;
-        self.pipeline.metrics.stored_windows.inc_by(report.ok_or(Stopped)?.n_written as u64);
-        Ok(())
+        let report = report.ok_or(Stopped)?;
+        let metrics = &self.pipeline.metrics;
+        metrics.stored_windows.inc_by(report.n_written as u64);
+        let letter = |rejected: RejectedRow| {
+            let is_its = |found: &WindowRows| {
+                found.window == rejected.window && found.rows.iter().any(|row| row.id == rejected.row.id)
+            };
+            let origin = windows.iter().position(is_its).map_or(0, |index| origins[index]);
+            dead_letters::of_row(&records[origin], rejected, metrics)
+        };
+        Ok(report.rejected.into_iter().map(letter).collect())
     }
 }
 
@@ -93,21 +128,7 @@ impl Stage for MetricStoreStage {
     }
 
     async fn handle(&mut self, records: Vec<Delivered>) -> Result<(), Stopped> {
-        let (mut pending, mut letters) = (Pending::default(), Vec::new());
-        for record in &records {
-            let Some(streams) = self.partitions.get_mut(&record.position.at.partition) else { continue };
-            match rows(streams, record) {
-                Ok(Some(rows)) => self.add(rows, &mut pending).await?,
-                Ok(None) => {}
-                Err(error) => letters.push(dead_letters::of_record(
-                    record,
-                    error.reason(),
-                    error.to_string(),
-                    &self.pipeline.metrics,
-                )),
-            }
-        }
-        self.write(pending).await?;
+        let letters = self.write_all(&records).await?;
         self.pipeline.publish(&self.shutdown, "publish dead letters", letters).await
     }
 

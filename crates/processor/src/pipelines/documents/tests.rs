@@ -2,7 +2,7 @@
 
 use futures::executor::block_on;
 use sentinel_bus::Record;
-use sentinel_log_store::{DocumentFilter, LogReader, Order, SearchQuery};
+use sentinel_log_store::{DocumentFilter, LogReader, LogStoreError, Order, SearchQuery, WriteReport};
 use sentinel_model::{LogSeverity, Timestamp};
 use sentinel_runtime::ShutdownTrigger;
 use sentinel_testkit::{MemoryBus, MemoryLogs, build};
@@ -53,8 +53,11 @@ impl Run {
 
 /// Messages of two lines each, two of which are alike.
 fn logs(n_messages: usize) -> Vec<Record> {
-    let line = |text: &str| build::line("web-1", LogSeverity::Info, text, build::NOW);
-    let message = |i: usize| build::log_batch(vec![line("alike"), line(&format!("line {i}"))]).encode();
+    let message = |i: usize| {
+        let at = build::NOW.saturating_add_millis(i as i64);
+        let line = |text: &str| build::line("web-1", LogSeverity::Info, text, at);
+        build::log_batch(vec![line("alike"), line(&format!("line {i}"))]).encode()
+    };
     (0..n_messages).map(|i| record(message(i), "")).collect()
 }
 
@@ -93,6 +96,64 @@ async fn a_redelivery_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_published_twice_is_one_line() {
+    let store = Arc::new(MemoryLogs::default());
+    let mut run = Run::new(DocumentKind::Log, &store);
+    // Once more at another offset, as after a publish whose answer was lost, and by another collector.
+    let by_another = LogBatch {
+        collector: "c2".into(),
+        epoch: 9,
+        ..LogBatch::decode(&logs(1)[0].value).expect("a batch")
+    };
+    run.feed(&[logs(2), logs(2), vec![record(by_another.encode(), "")]].concat(), 0)
+        .await
+        .expect("not stopped");
+    assert_eq!(run.stored(), expected(2));
+}
+
+#[tokio::test]
+async fn lines_of_one_batch_that_are_alike_are_all_kept() {
+    let store = Arc::new(MemoryLogs::default());
+    let mut run = Run::new(DocumentKind::Log, &store);
+    let line = || build::line("web-1", LogSeverity::Info, "tick", build::NOW);
+    let batch = record(build::log_batch(vec![line(), line(), line()]).encode(), "");
+    run.feed(&[batch.clone(), batch], 0).await.expect("not stopped");
+    assert_eq!(run.stored(), ["tick", "tick", "tick"]);
+}
+
+/// Takes everything but one line.
+struct Picky(Arc<MemoryLogs>);
+
+#[async_trait]
+impl LogWriter for Picky {
+    async fn write(&self, mut documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
+        let index = documents.iter().position(|document| document.body == "line 1");
+        let rejected = index.map(|index| RejectedDocument { index, reason: "mapping conflict".into() });
+        index.map(|index| documents.remove(index));
+        let report = self.0.write(documents).await?;
+        Ok(WriteReport { rejected: rejected.into_iter().collect(), ..report })
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_will_never_take_becomes_a_dead_letter_that_can_be_put_back() {
+    let store = Arc::new(MemoryLogs::default());
+    let mut run = Run::new(DocumentKind::Log, &store);
+    run.stage.writer = Arc::new(Picky(Arc::clone(&store)));
+    run.feed(&logs(3), 5).await.expect("not stopped");
+    assert_eq!(run.stored(), ["alike", "alike", "alike", "line 0", "line 2"]);
+    let letters = dead_letters(&run.bus);
+    let [letter] = &letters[..] else { panic!("one line was rejected: {letters:?}") };
+    assert_eq!(
+        (letter.offset, letter.reason.as_str(), letter.detail.as_str()),
+        (6, "rejected", "mapping conflict")
+    );
+    run.stage.writer = Arc::clone(&store) as Arc<dyn LogWriter>;
+    run.feed(&[record(letter.value.clone(), "")], 8).await.expect("not stopped");
+    assert_eq!(run.stored(), expected(3));
+}
+
+#[tokio::test]
 async fn a_repeat_of_an_event_takes_the_place_of_the_one_before() {
     let store = Arc::new(MemoryLogs::default());
     let mut run = Run::new(DocumentKind::Event, &store);
@@ -116,7 +177,7 @@ async fn what_cannot_be_read_becomes_a_dead_letter_and_the_rest_is_written() {
     let store = Arc::new(MemoryLogs::default());
     let mut run = Run::new(DocumentKind::Log, &store);
     let mut records = logs(3);
-    records[1] = record(bytes::Bytes::from_static(b"\x01\x00junk"), "");
+    records[1] = record(Bytes::from_static(b"\x01\x00junk"), "");
     run.feed(&records, 7).await.expect("not stopped");
     let letters = dead_letters(&run.bus);
     assert_eq!((letters.len(), letters[0].offset, letters[0].reason.as_str()), (1, 8, "corrupt"));

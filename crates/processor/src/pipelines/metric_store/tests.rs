@@ -15,17 +15,24 @@ use crate::testing::{dead_letters, delivered, end_after_failure, pipeline, place
 struct Store {
     writes: Mutex<Vec<Vec<WindowRows>>>,
     outage: Outage,
+    /// A value that it will never take.
+    refused: Option<f64>,
 }
 
 #[async_trait]
 impl MetricWriter for Store {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, mut windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
         if self.outage.is_on() {
             return Err(MetricStoreError::Storage { message: "an outage on purpose".into() });
         }
+        let mut rejected = Vec::new();
+        for WindowRows { window, rows } in &mut windows {
+            let bad = rows.extract_if(.., |row| Some(row.aggregate.last()) == self.refused);
+            rejected.extend(bad.map(|row| RejectedRow { window: *window, row, reason: "bad line".into() }));
+        }
         let n_written = windows.iter().map(|window| window.rows.len()).sum();
         self.writes.lock().push(windows);
-        Ok(WriteReport { n_written, ..WriteReport::default() })
+        Ok(WriteReport { n_written, rejected, ..WriteReport::default() })
     }
 }
 
@@ -96,6 +103,27 @@ async fn a_store_that_fails_is_tried_again_and_nothing_is_lost_or_doubled() {
     assert_eq!(handled, Ok(()));
     assert_eq!(run.store.starts(), [0, 10, 20, 30, 40]);
     assert_eq!(run.stage.pipeline.metrics.stored_windows.get(), 15);
+}
+
+#[tokio::test]
+async fn rows_that_the_store_will_never_take_become_dead_letters_that_can_be_put_back() {
+    let mut run = Run::new(None);
+    let picky = Store { refused: Some(2.0), ..Store::default() };
+    run.stage.writer = Arc::new(picky);
+    run.feed(&windows(Resolution::OneMinute, 4, 3, 2), 7).await.expect("not stopped");
+    assert_eq!(run.stage.pipeline.metrics.stored_windows.get(), 9);
+    let letters = dead_letters(&run.bus);
+    let offsets: Vec<u64> = letters.iter().map(|letter| letter.offset).collect();
+    assert_eq!(offsets, [7, 8, 9], "a letter for each window, told by its message");
+    assert!(
+        letters[0].detail.contains("bad line") && letters[0].detail.contains("i=\"2\""),
+        "{:?}",
+        letters[0]
+    );
+    run.stage.writer = Arc::clone(&run.store) as Arc<dyn MetricWriter>;
+    let back: Vec<Record> = letters.iter().map(|letter| record(letter.value.clone(), "1m")).collect();
+    run.feed(&back, 10).await.expect("not stopped");
+    assert_eq!((run.store.starts(), run.store.sizes()), (vec![0, 60, 120], vec![3]));
 }
 
 #[tokio::test(start_paused = true)]
