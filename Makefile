@@ -49,6 +49,19 @@ crash: ## Kill the pipeline 200 times under load and recount
 bench: ## Run the benchmarks and print their figures
 	@scripts/bench.sh
 
+.PHONY: stack
+stack: ## Start the real servers: kafka influxdb elasticsearch redis, or ARGS="--brokers 3 kafka opensearch2"
+	@scripts/setup.sh stack
+	@scripts/stack/up.sh $(ARGS)
+
+.PHONY: stack-status
+stack-status: ## Say which of the real servers answer, and what they take
+	@scripts/stack/status.sh
+
+.PHONY: stack-down
+stack-down: ## Stop the real servers; ARGS=--wipe removes their data too
+	@scripts/stack/down.sh $(ARGS)
+
 .PHONY: gen
 gen: ## Regenerate what is generated: OpenAPI, the dashboard's types
 	@scripts/gen.sh

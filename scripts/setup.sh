@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, and says so. Usage: setup.sh [build] [test]
+# Installs what is missing, and says so. Usage: setup.sh [build] [test] [stack]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,7 +15,14 @@ for purpose in "$@"; do
   case $purpose in
     build) need gcc build-essential; need pkg-config pkg-config ;;
     test) need chromium chromium; need prometheus-node-exporter prometheus-node-exporter ;;
-    *) die "unknown purpose $purpose: write build or test" ;;
+    stack)
+      need gcc build-essential; need pkg-config pkg-config
+      need mvn maven; need javac default-jdk-headless; need pip3 python3-pip
+      need kcat kcat; need curl curl; need jq jq; need openssl openssl; need envsubst gettext-base
+      # Not redis-server: that starts a service on 6379 at once. The program itself is in redis-tools.
+      need redis-check-rdb redis-tools
+      ;;
+    *) die "unknown purpose $purpose: write build, test or stack" ;;
   esac
 done
 

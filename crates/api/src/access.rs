@@ -1,6 +1,7 @@
 //! Who may ask: loopback names only without a token, the token otherwise, and not too often.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ahash::AHashMap;
 use axum::extract::{Request, State};
@@ -26,10 +27,35 @@ pub struct Rates(Mutex<AHashMap<IpAddr, (f64, i64)>>);
 
 /// Lets pass or answers itself.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    match check(&app, &request) {
+    let checked = match check(&app, &request) {
+        Ok(()) => {
+            let peer = request.extensions().get::<Peer>().copied().filter(|_| is_limited(&app, &request));
+            check_shared(&app, peer).await
+        }
+        Err(error) => Err(error),
+    };
+    match checked {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// The limit over all API processes, by whole seconds; each has checked its own before.
+async fn check_shared(app: &App, peer: Option<Peer>) -> Result<(), ApiError> {
+    let Some(Peer(peer)) = peer.filter(|_| app.is_cache_shared) else { return Ok(()) };
+    let second = now().as_millis() / 1_000;
+    let n_requests = app.cache.count(&format!("api/rate/{peer}/{second}"), Duration::from_secs(2)).await;
+    let limit = 2 * u64::from(app.config.limits.requests_per_second);
+    if n_requests.is_ok_and(|n_requests| n_requests > limit) {
+        return Err(ApiError::TooManyRequests { retry_after_s: 1 });
+    }
+    Ok(())
+}
+
+/// With a token, everything that asks for it.
+fn is_limited(app: &App, request: &Request) -> bool {
+    let path = request.uri().path();
+    app.config.token.is_some() && (path.starts_with("/api/") || path == "/metrics")
 }
 
 fn check(app: &App, request: &Request) -> Result<(), ApiError> {
@@ -43,8 +69,7 @@ fn check(app: &App, request: &Request) -> Result<(), ApiError> {
             Err(ApiError::Forbidden { message })
         };
     }
-    let is_open = !path.starts_with("/api/") && path != "/metrics";
-    if is_open {
+    if !is_limited(app, request) {
         return Ok(());
     }
     if let Some(Peer(peer)) = request.extensions().get::<Peer>() {

@@ -45,6 +45,8 @@ pub struct State {
     pub metrics: Arc<dyn MetricReader>,
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
+    /// Other API processes see what is in it.
+    pub is_cache_shared: bool,
     /// Answers that may be given again.
     pub answers: Arc<dyn Cache>,
     pub health: Health,
@@ -81,6 +83,8 @@ pub struct Parts {
     pub metrics: Arc<dyn MetricReader>,
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
+    /// Other API processes see what is in it.
+    pub is_cache_shared: bool,
     /// Answers that may be given again.
     pub answers: Arc<dyn Cache>,
     pub health: Health,
@@ -94,13 +98,14 @@ const MAX_RECENT_BYTES: usize = 4 << 20;
 
 impl App {
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
-        let Parts { bus, metrics, logs, cache, answers, health, clock } = parts;
+        let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, clock } = parts;
         let live = Live::new(config.limits.live_series);
         Self(Arc::new(State {
             bus,
             metrics,
             logs,
             cache,
+            is_cache_shared,
             answers,
             health,
             mode,

@@ -28,6 +28,8 @@ pub struct ApiHandles {
     pub metrics: Arc<dyn MetricReader>,
     pub logs: Arc<dyn LogReader>,
     pub cache: Arc<dyn Cache>,
+    /// Other API processes use the same cache: answers and limits are shared with them.
+    pub is_cache_shared: bool,
     pub admin: Admin,
     pub health: Health,
     /// Answers every address that is not the API's: the files of the dashboard.
@@ -85,10 +87,11 @@ impl Api {
         let local_addr = listener
             .local_addr()
             .map_err(|source| BuildError::Address { listen: config.listen.clone(), source })?;
-        let ApiHandles { bus, metrics, logs, cache, admin, health, dashboard } = handles;
+        let ApiHandles { bus, metrics, logs, cache, is_cache_shared, admin, health, dashboard } = handles;
         let component = health.component("api");
-        let answers = sentinel_cache::open(&sentinel_cache::Config::Memory { max_bytes: answers::MAX_BYTES });
-        let parts = Parts { bus, metrics, logs, cache, answers, health, clock: now };
+        let answers =
+            if is_cache_shared { Arc::clone(&cache) } else { sentinel_cache::memory(answers::MAX_BYTES) };
+        let parts = Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, clock: now };
         let (stop_clients, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode, (Metrics::register(registry), shutdown));
         let router = router(app.clone(), admin.router(), dashboard);

@@ -12,7 +12,9 @@ use crate::CacheError;
 /// Every implementation keeps this (and `contract.rs` tests it):
 /// - An entry is never returned after its time to live.
 /// - `put` of an existing key replaces value and time to live.
-/// - Any entry may vanish at any time.
+/// - Of any number of `take`s of one entry, at most one gets it.
+/// - `count` counts every call within a counter's time to live once.
+/// - Any entry and any counter may vanish at any time.
 #[async_trait]
 pub trait Cache: Send + Sync {
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError>;
@@ -20,4 +22,11 @@ pub trait Cache: Send + Sync {
     async fn put(&self, key: &str, value: Bytes, ttl: Duration) -> Result<(), CacheError>;
 
     async fn remove(&self, key: &str) -> Result<(), CacheError>;
+
+    /// Gets an entry and removes it in one step.
+    async fn take(&self, key: &str) -> Result<Option<Bytes>, CacheError>;
+
+    /// Adds one to a counter and gives the sum. The first call begins its time to live, later ones do not
+    /// change it. Counters have keys of their own.
+    async fn count(&self, key: &str, ttl: Duration) -> Result<u64, CacheError>;
 }

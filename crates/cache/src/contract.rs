@@ -17,6 +17,8 @@ pub async fn suite(cache: &dyn Cache) {
     replaces_value_and_time_to_live(cache).await;
     forgets_what_was_removed(cache).await;
     never_returns_an_entry_after_its_time(cache).await;
+    gives_an_entry_to_one_taker(cache).await;
+    counts_each_call_within_the_time_to_live(cache).await;
 }
 
 async fn gives_back_what_was_put(cache: &dyn Cache) {
@@ -47,6 +49,31 @@ async fn never_returns_an_entry_after_its_time(cache: &dyn Cache) {
     put(cache, "contract/d", "1", Duration::from_millis(20)).await;
     until_gone(cache, "contract/d").await;
     assert_eq!(get(cache, "contract/d").await, None, "what is gone stays gone");
+}
+
+async fn gives_an_entry_to_one_taker(cache: &dyn Cache) {
+    put(cache, "contract/taken", "1", LONG).await;
+    let takers = (0..8).map(|_| cache.take("contract/taken"));
+    let taken = futures::future::join_all(takers).await;
+    let n_taken = taken.into_iter().filter(|taken| matches!(taken, Ok(Some(value)) if value == "1")).count();
+    assert_eq!(n_taken, 1);
+    assert_eq!(get(cache, "contract/taken").await, None);
+}
+
+async fn counts_each_call_within_the_time_to_live(cache: &dyn Cache) {
+    let calls = (0..8).map(|_| cache.count("contract/counter", LONG));
+    let mut sums: Vec<u64> =
+        futures::future::join_all(calls).await.into_iter().map(|sum| sum.expect("a sum")).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, [1, 2, 3, 4, 5, 6, 7, 8]);
+    let short = Duration::from_millis(50);
+    cache.count("contract/short-counter", short).await.expect("a sum");
+    let begins_anew = async {
+        while cache.count("contract/short-counter", short).await.expect("a sum") > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), begins_anew).await.expect("calls do not prolong a counter");
 }
 
 async fn until_gone(cache: &dyn Cache, key: &str) {

@@ -10,6 +10,7 @@ use crate::{Cache, CacheError};
 
 pub(crate) struct MemoryCache {
     entries: moka::future::Cache<String, Entry>,
+    counters: moka::future::Cache<String, Counter>,
     max_entry_bytes: usize,
 }
 
@@ -18,6 +19,16 @@ struct Entry {
     value: Bytes,
     ttl: Duration,
 }
+
+#[derive(Clone, Copy)]
+struct Counter {
+    n: u64,
+    until: Instant,
+}
+
+/// Counters that nobody asked for so long are forgotten, if their time is over or not.
+const IDLE_COUNTER: Duration = Duration::from_secs(600);
+const MAX_COUNTERS: u64 = 65_536;
 
 /// Each entry lives as long as it was put for.
 struct OwnTtl;
@@ -47,7 +58,9 @@ impl MemoryCache {
             .weigher(weigh)
             .expire_after(OwnTtl)
             .build();
-        Self { entries, max_entry_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX) }
+        let counters =
+            moka::future::Cache::builder().max_capacity(MAX_COUNTERS).time_to_idle(IDLE_COUNTER).build();
+        Self { entries, counters, max_entry_bytes: usize::try_from(max_bytes).unwrap_or(usize::MAX) }
     }
 }
 
@@ -73,6 +86,23 @@ impl Cache for MemoryCache {
     async fn remove(&self, key: &str) -> Result<(), CacheError> {
         self.entries.invalidate(key).await;
         Ok(())
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        Ok(self.entries.remove(key).await.map(|entry| entry.value))
+    }
+
+    async fn count(&self, key: &str, ttl: Duration) -> Result<u64, CacheError> {
+        let now = Instant::now();
+        let counter = self.counters.entry(key.to_owned()).and_upsert_with(|counter| {
+            let before = counter.map(moka::Entry::into_value);
+            let counter = match before {
+                Some(before) if before.until > now => Counter { n: before.n + 1, ..before },
+                Some(_) | None => Counter { n: 1, until: now + ttl },
+            };
+            std::future::ready(counter)
+        });
+        Ok(counter.await.into_value().n)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::Outage;
 #[derive(Debug, Default)]
 pub struct MemoryCache {
     entries: Mutex<BTreeMap<String, (Bytes, Instant)>>,
+    counters: Mutex<BTreeMap<String, (u64, Instant)>>,
     pub outage: Outage,
 }
 
@@ -45,6 +46,23 @@ impl Cache for MemoryCache {
         self.check()?;
         self.entries.lock().remove(key);
         Ok(())
+    }
+
+    async fn take(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        self.check()?;
+        let taken = self.entries.lock().remove(key);
+        Ok(taken.filter(|(_, end)| *end > Instant::now()).map(|(value, _)| value))
+    }
+
+    async fn count(&self, key: &str, ttl: Duration) -> Result<u64, CacheError> {
+        self.check()?;
+        let (mut counters, now) = (self.counters.lock(), Instant::now());
+        let (n, end) = counters.entry(key.to_owned()).or_insert((0, now + ttl));
+        if *end <= now {
+            (*n, *end) = (0, now + ttl);
+        }
+        *n += 1;
+        Ok(*n)
     }
 }
 

@@ -50,6 +50,11 @@ pub fn redis() -> Option<String> {
     address("REDIS")
 }
 
+/// Program of a Redis that a test can start, stop and kill by itself.
+pub fn redis_server() -> Option<String> {
+    address("REDIS_SERVER")
+}
+
 /// Servers that a set-up may lack.
 const OPTIONAL: [&str; 2] = ["OPENSEARCH2", "OPENSEARCH3"];
 

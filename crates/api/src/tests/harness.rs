@@ -70,6 +70,7 @@ impl Harness {
             metrics: Arc::clone(&metrics) as _,
             logs: Arc::clone(&logs) as _,
             cache: Arc::new(MemoryCache::default()),
+            is_cache_shared: false,
             answers: Arc::clone(&answers) as _,
             health: health.clone(),
             clock: || NOW,

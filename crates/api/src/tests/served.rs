@@ -33,6 +33,7 @@ pub(crate) fn build(config: Config) -> Result<(Api, Rest), BuildError> {
         metrics: Arc::new(MemoryMetrics::default()),
         logs: Arc::new(MemoryLogs::default()),
         cache: Arc::new(MemoryCache::default()),
+        is_cache_shared: false,
         admin,
         health: health.clone(),
         dashboard: dashboard(),
