@@ -115,7 +115,7 @@ const fn defaults(topic: Topic) -> Keep {
         Topic::Metrics => Keep::Recent { time: HOUR.saturating_mul(2), bytes: 1_024 * MIB },
         Topic::Logs => Keep::Recent { time: HOUR.saturating_mul(2), bytes: 512 * MIB },
         Topic::Events => Keep::Recent { time: DAY.saturating_mul(7), bytes: 256 * MIB },
-        Topic::Objects => Keep::LastOfKey,
+        Topic::Objects | Topic::Settings => Keep::LastOfKey,
         Topic::Rollups => Keep::Recent { time: HOUR.saturating_mul(2), bytes: 1_024 * MIB },
         Topic::Live => Keep::Recent { time: MINUTE.saturating_mul(15), bytes: 256 * MIB },
         Topic::DeadLetters => Keep::Recent { time: DAY.saturating_mul(7), bytes: 256 * MIB },
@@ -172,7 +172,7 @@ impl Default for EmbeddedConfig {
 impl EmbeddedConfig {
     pub(crate) const fn keep(&self, topic: Topic) -> Keep {
         let (time, bytes) = match topic {
-            Topic::Objects => return Keep::LastOfKey,
+            Topic::Objects | Topic::Settings => return Keep::LastOfKey,
             Topic::Metrics => (self.retention.metrics, self.max_bytes.metrics),
             Topic::Logs => (self.retention.logs, self.max_bytes.logs),
             Topic::Events => (self.retention.events, self.max_bytes.events),
@@ -228,6 +228,7 @@ const fn topic_key(topic: Topic) -> &'static str {
         Topic::Rollups => "rollups",
         Topic::Live => "live",
         Topic::DeadLetters => "dead_letters",
+        Topic::Settings => "settings",
     }
 }
 

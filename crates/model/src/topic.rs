@@ -13,10 +13,12 @@ pub enum Topic {
     /// Provisional rollups of open windows; kept for minutes.
     Live,
     DeadLetters,
+    /// What people have set: the last of each key.
+    Settings,
 }
 
 impl Topic {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Metrics,
         Self::Logs,
         Self::Events,
@@ -24,6 +26,7 @@ impl Topic {
         Self::Rollups,
         Self::Live,
         Self::DeadLetters,
+        Self::Settings,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +38,7 @@ impl Topic {
             Self::Rollups => "sentinel.rollups.v1",
             Self::Live => "sentinel.live.v1",
             Self::DeadLetters => "sentinel.dead-letters.v1",
+            Self::Settings => "sentinel.settings.v1",
         }
     }
 
@@ -44,7 +48,7 @@ impl Topic {
 
     /// Compacted topics keep the last record of each key instead of a span of time.
     pub const fn is_compacted(self) -> bool {
-        matches!(self, Self::Objects)
+        matches!(self, Self::Objects | Self::Settings)
     }
 }
 
