@@ -97,6 +97,11 @@ const MAX_RECENT_LOGS: usize = 10_000;
 const MAX_RECENT_BYTES: usize = 4 << 20;
 
 impl App {
+    /// Whether anything that is shown comes from a simulated cluster.
+    pub fn is_simulated(&self) -> bool {
+        self.mode.is_simulated || self.objects.is_simulated(None)
+    }
+
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
         let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, clock } = parts;
         let live = Live::new(config.limits.live_series);

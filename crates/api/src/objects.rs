@@ -81,7 +81,12 @@ struct Inner {
     /// Time of the last change that is no longer remembered.
     forgotten_change: Option<Timestamp>,
     last_seen: BTreeMap<Arc<str>, Timestamp>,
+    /// Clusters whose nodes say that they are simulated.
+    simulated: BTreeSet<Arc<str>>,
 }
+
+/// What a simulated cluster writes on its nodes.
+const SIMULATED: &str = "\"sentinel-mesh.io/simulated\":\"true\"";
 
 /// Something that happened to an object.
 #[derive(Clone, Debug)]
@@ -116,6 +121,9 @@ impl Objects {
         }
         let manifest = Manifest::compress(&state.manifest);
         let mut inner = self.inner.write();
+        if &*state.key.kind == "Node" && state.manifest.contains(SIMULATED) {
+            inner.simulated.insert(Arc::clone(&state.key.cluster));
+        }
         let version = *self.version.borrow() + 1;
         let before = inner.entries.get(&state.key).cloned();
         if before.as_ref().is_some_and(|before| before.state.observed > state.observed)
@@ -131,6 +139,12 @@ impl Objects {
         let state = ObjectState { manifest: String::new(), ..state };
         let version = inner.insert(Entry { state, manifest, version, short_since }, before);
         self.version.send_replace(version);
+    }
+
+    /// Whether any of the clusters, or this one, is simulated.
+    pub fn is_simulated(&self, cluster: Option<&str>) -> bool {
+        let simulated = &self.inner.read().simulated;
+        cluster.map_or(!simulated.is_empty(), |cluster| simulated.contains(cluster))
     }
 
     /// Takes an object out.

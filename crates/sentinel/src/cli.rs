@@ -19,6 +19,8 @@ pub enum Command {
     Run(RunArgs),
     /// Watch a simulated cluster: nothing else needed
     Demo(DemoArgs),
+    /// Serve a simulated cluster for collectors elsewhere, as `demo` has it inside
+    Simulate(SimulateArgs),
     /// Run the pipeline over a recorded cluster
     Replay(ReplayArgs),
     /// Check or print the configuration
@@ -122,6 +124,28 @@ pub enum Output {
 pub struct DemoArgs {
     #[command(flatten)]
     pub common: Common,
+    #[command(flatten)]
+    pub cluster: SimulatedCluster,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct SimulateArgs {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", env = "SENTINEL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Folder that remembers the cluster, so that the next start takes it up
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the Kubernetes API and the kubelets answer; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT")]
+    pub listen: Option<String>,
+    #[command(flatten)]
+    pub cluster: SimulatedCluster,
+}
+
+/// Size and fate of a simulated cluster.
+#[derive(Args, Clone, Debug)]
+pub struct SimulatedCluster {
     /// Pods of the simulated cluster, 1 to 50000 [default: 60]
     #[arg(long, allow_negative_numbers = true)]
     pub pods: Option<i64>,

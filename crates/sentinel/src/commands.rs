@@ -40,6 +40,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => serve::run(&args),
         Command::Demo(args) => serve::demo(&args),
+        Command::Simulate(args) => serve::simulate(&args),
         Command::Replay(args) => serve::replay(&args),
         Command::Config { command } => configuration(&command),
         Command::Doctor(args) => block_on(doctor::run(&args)),

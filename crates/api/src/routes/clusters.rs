@@ -65,15 +65,16 @@ pub fn clusters(app: &App) -> Vec<ClusterRow> {
 }
 
 fn empty(app: &App, name: &str, has_objects: bool) -> ClusterRow {
+    let is_simulated = app.mode.is_simulated || app.objects.is_simulated(Some(name));
     let source = match app.mode.mode.as_str() {
         _ if !has_objects => Source::Scrape,
-        _ if app.mode.is_simulated => Source::Simulator,
+        _ if is_simulated => Source::Simulator,
         "replay" => Source::Replay,
         _ => Source::Kubernetes,
     };
     ClusterRow {
         name: name.to_owned(),
-        is_simulated: app.mode.is_simulated,
+        is_simulated,
         source,
         n_nodes: 0,
         n_nodes_ready: 0,

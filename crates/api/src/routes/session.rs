@@ -21,7 +21,7 @@ pub async fn read_status(State(app): State<App>) -> Json<Status> {
     Json(Status {
         version: app.mode.version.clone(),
         mode: app.mode.mode.clone(),
-        is_simulated: app.mode.is_simulated,
+        is_simulated: app.is_simulated(),
         started: app.started.into(),
         auth: if app.config.token.is_some() { Auth::Token } else { Auth::None },
         clusters: clusters(&app).into_iter().map(|cluster| cluster.name).collect(),

@@ -268,7 +268,7 @@ impl Writer<'_> {
             session: &session.id,
             server_time_ms: self.app.now().as_millis(),
             topics: &TopicName::ALL,
-            is_simulated: self.app.mode.is_simulated,
+            is_simulated: self.app.is_simulated(),
             ping_interval_ms: u64::try_from(ping).unwrap_or(u64::MAX),
         };
         self.send(Message::Text(hello.to_text().into())).await

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A password or token. It is printed and logged as `********`.
+/// A password or token. It is printed and logged as `…`.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
-const HIDDEN: &str = "********";
+const HIDDEN: &str = "…";
 
 impl Secret {
     pub fn new(text: impl Into<String>) -> Self {

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use sentinel_collector::{ReplayConfig, ReplayCounts};
-use sentinel_runtime::{Health, StagesError, spawn, telemetry};
+use sentinel_runtime::{Health, Stages, StagesError, spawn, telemetry};
+use sentinel_simulator::Simulator;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use toml::Value;
 use tracing::info;
 
-use crate::cli::{DemoArgs, ReplayArgs, Role, RunArgs};
+use crate::cli::{Common, DemoArgs, ReplayArgs, Role, RunArgs, SimulateArgs, SimulatedCluster};
 use crate::compose::{self, Input, Running};
 use crate::config::{self, Config, Flags};
 
@@ -40,16 +41,50 @@ pub fn run_config(args: &RunArgs) -> anyhow::Result<Config> {
 
 pub fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let mut flags = Flags::common(&args.common);
-    flags
-        .set("simulator.pods", args.pods)
-        .set("simulator.nodes", args.nodes)
-        .set("simulator.seed", args.seed)
-        .set("simulator.speed", args.speed)
-        .set("simulator.scenario", args.scenario.as_deref().map(text));
+    set_cluster(&mut flags, &args.cluster);
     if args.common.cluster.is_none() {
         flags.set("cluster", Some("demo"));
     }
     serve(&config::load(&args.common, flags, "demo")?, &args.common.roles, &Input::Simulated)
+}
+
+/// The simulated cluster alone, for collectors of other processes.
+pub fn simulate(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    let common = Common { config: args.config.clone(), data_dir: args.data_dir.clone(), ..Common::default() };
+    let mut flags = Flags::common(&common);
+    set_cluster(&mut flags, &args.cluster);
+    flags.set("simulator.listen", args.listen.clone());
+    let config = config::load(&common, flags, "simulate")?;
+    telemetry::init(&config.log)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(async {
+        let folder = &config.data_dir;
+        std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        let simulator = Simulator::build(&config.simulator, Some(folder)).await;
+        let simulator = simulator.context("build the simulated cluster")?;
+        super::print(&format!(
+            "Kubernetes API (simulated cluster): {}\nCollect from it with:\n[collector.kubernetes]\n\
+             enabled = \"always\"\nurl = \"{}\"\nlog_namespaces = [\"*\"]\n[collector.kubernetes.kubelet]\n\
+             mode = \"url\"\nurl = \"{}\"",
+            simulator.api_url(),
+            simulator.api_url(),
+            simulator.kubelet_url("{node}"),
+        ))?;
+        let mut stages = Stages::default();
+        stages.start(simulator);
+        ended(stages.run(stop_requested()?, config.drain_deadline).await)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn set_cluster(flags: &mut Flags, cluster: &SimulatedCluster) {
+    flags
+        .set("simulator.pods", cluster.pods)
+        .set("simulator.nodes", cluster.nodes)
+        .set("simulator.seed", cluster.seed)
+        .set("simulator.speed", cluster.speed)
+        .set("simulator.scenario", cluster.scenario.as_deref().map(text));
 }
 
 pub fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
