@@ -62,6 +62,19 @@ stack-status: ## Say which of the real servers answer, and what they take
 stack-down: ## Stop the real servers; ARGS=--wipe removes their data too
 	@scripts/stack/down.sh $(ARGS)
 
+.PHONY: demo-stack
+demo-stack: build ## Watch 2,000 simulated pods over the real servers: two collectors, two processors, the API
+	@scripts/setup.sh stack
+	@scripts/stack/demo.sh
+
+.PHONY: test-stack
+test-stack: ui ## Run the contract suites, the end-to-end suite and a round of faults on the real servers
+	@scripts/stack/test.sh
+
+.PHONY: chaos
+chaos: ui ## Play every fault on roles and servers over a million samples, and recount (about an hour)
+	@SENTINEL_CHAOS=full scripts/stack/test.sh chaos
+
 .PHONY: gen
 gen: ## Regenerate what is generated: OpenAPI, the dashboard's types
 	@scripts/gen.sh

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The suite on the real servers: contract suites of all ports, the command line and the dashboard over them, and a
+# short round of faults. Fails when a server that should be there is not.
+#   test.sh           everything
+#   test.sh chaos     only the faults: SENTINEL_CHAOS=full plays all of them
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
+
+scripts/setup.sh build test stack
+run=$(mktemp -d /var/tmp/sentinel-test-stack.XXXXXX)
+chmod 755 "$run"
+export SENTINEL_STACK_RUN=$run SENTINEL_STACK_PORT=${SENTINEL_STACK_PORT:-21000} SENTINEL_STACK_REQUIRED=1
+trap 'scripts/stack/down.sh --wipe; rm -rf "$run"' EXIT
+servers=(kafka influxdb elasticsearch redis)
+[[ ${1:-} == chaos ]] || servers+=(opensearch2 opensearch3)
+scripts/stack/up.sh "${servers[@]}"
+source "$run/env"
+
+adapters=sentinel/kafka-tls,sentinel-bus/kafka-tls,sentinel-metric-store/influxdb,sentinel-log-store/elasticsearch,sentinel-cache/redis
+if [[ ${1:-} != chaos ]]; then
+  say "contract suites on the real servers"
+  cargo test --features "$adapters" -p sentinel-bus -p sentinel-metric-store -p sentinel-log-store -p sentinel-cache
+fi
+say "faults of roles and servers"
+cargo test -p sentinel --test chaos -- --nocapture
