@@ -107,13 +107,22 @@ fn roles(source: &Source, cluster_url: &str) -> String {
          [collector.kubernetes]\nenabled = \"always\"\nurl = \"{cluster_url}\"\nlog_namespaces = [\"*\"]\n\
          kinds = [\"Pod\", \"Node\"]\n\
          [collector.kubernetes.kubelet]\nenabled = false\n[collector.kubernetes.discovery]\nenabled = false\n\
-         [collector.kubernetes.logs]\nlines_per_second = 1000000\nburst_lines = 1000000\njoin_lines = 1\n\
+         [collector.kubernetes.logs]\nlines_per_second = 1000000\nburst_lines = 1000000\njoin_lines = 1\nbackfill = \"10s\"\n\
          [processor]\nallowed_lateness = \"5s\"\nidle_limit = \"10m\"\ncommit_interval = \"500ms\"\n"
     );
     for target in 0..N_TARGETS {
         text.push_str(&format!("[[collector.scrape]]\nurl = \"{}\"\n", source.url(target)));
     }
     text
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("logs and data of the roles are in {}", self.folder.path().display());
+            self.folder.disable_cleanup(true);
+        }
+    }
 }
 
 impl World {
@@ -125,7 +134,7 @@ impl World {
         let prefix = format!("chaos{:x}", rand::random::<u32>());
         let source = Source::start();
         let cluster = folder.path().join("cluster.toml");
-        std::fs::write(&cluster, "[simulator]\npods = 60\nlog_rate = 10.0\n")
+        std::fs::write(&cluster, "[simulator]\npods = 60\nlog_rate = 2.0\n")
             .expect("write its configuration");
         let cluster = cluster.display().to_string();
         let simulator = Role::start("simulator", &["simulate", "--config", &cluster], folder.path());
