@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds or tests the dashboard. Usage: ui.sh build|test|e2e
+# Builds or tests the dashboard. Usage: ui.sh build|test|e2e [SPEC...]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../ui"
 
@@ -38,13 +38,13 @@ e2e() {
   url=${line##* }
   say "dashboard in Chromium, over the binary at $url"
   # It takes about two minutes on two cores; what takes five times as long hangs.
-  BASE_URL=$url SENTINEL_BIN=$binary timeout --kill-after=10 600 npm run --silent e2e
+  BASE_URL=$url SENTINEL_BIN=$binary timeout --kill-after=10 600 npm run --silent e2e -- "$@"
 }
 
 install
 case ${1:-} in
   build) build ;;
   test) npm run --silent typecheck && npm run --silent lint && npm test --silent ;;
-  e2e) build && e2e ;;
-  *) echo "usage: ui.sh build|test|e2e" >&2; exit 2 ;;
+  e2e) shift; build && e2e "$@" ;;
+  *) echo "usage: ui.sh build|test|e2e [SPEC...]" >&2; exit 2 ;;
 esac

@@ -23,5 +23,33 @@ if [[ ${1:-} != chaos ]]; then
   say "contract suites on the real servers"
   cargo test --features "$adapters" -p sentinel-bus -p sentinel-metric-store -p sentinel-log-store -p sentinel-cache
 fi
+if [[ ${1:-} != chaos ]]; then
+  cat >"$run/sentinel.toml" <<TOML
+[bus]
+kind = "kafka"
+brokers = ["$SENTINEL_STACK_KAFKA"]
+topic_prefix = "e2e."
+[metric_store]
+kind = "influxdb"
+url = "$SENTINEL_STACK_INFLUXDB"
+org = "$SENTINEL_STACK_INFLUXDB_ORG"
+token = "$SENTINEL_STACK_INFLUXDB_TOKEN"
+bucket_prefix = "e2e"
+[log_store]
+kind = "elasticsearch"
+url = "$SENTINEL_STACK_ELASTICSEARCH"
+index_prefix = "e2e"
+replicas = 0
+[cache]
+kind = "redis"
+url = "$SENTINEL_STACK_REDIS"
+key_prefix = "e2e:"
+TOML
+  say "end to end on the real servers"
+  cargo build --package sentinel
+  SENTINEL_CONFIG=$run/sentinel.toml cargo test -p sentinel-e2e --test e2e_demo
+  say "the dashboard on the real servers"
+  SENTINEL_CONFIG=$run/sentinel.toml scripts/ui.sh e2e screens behaviour
+fi
 say "faults of roles and servers"
 cargo test -p sentinel --test chaos -- --nocapture

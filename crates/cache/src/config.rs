@@ -154,6 +154,23 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_one_source_holds_for_the_keys_of_another() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("sentinel.toml");
+        std::fs::write(&file, "[cache]\nkind = \"redis\"\nurl = \"redis://a\"\n").expect("written");
+        let read = |env: &[(&str, &str)]| {
+            let env = env.iter().map(|(key, value)| (format!("SENTINEL__CACHE__{key}"), (*value).to_owned()));
+            let sources = Sources { file: Some(file.clone()), env: env.collect(), ..Sources::default() };
+            load::<Whole>(&sources).map(|whole| whole.cache)
+        };
+        let Ok(Config::Redis(config)) = read(&[("KEY_PREFIX", "mine:")]) else { panic!("redis of the file") };
+        assert_eq!((config.url.as_str(), config.key_prefix.as_str()), ("redis://a", "mine:"));
+        assert!(read(&[("MAX_BYTES", "1MiB")]).is_err(), "a key of the other kind");
+        std::fs::write(&file, "[cache]\nmax_bytes = \"1MiB\"\n").expect("written");
+        assert!(read(&[]).is_ok() && read(&[("KIND", "redis")]).is_err());
+    }
+
+    #[test]
     fn redis_needs_an_address_without_a_password_in_it() {
         let keys = |config: RedisConfig| -> Vec<String> {
             let problems = Config::Redis(config).problems();

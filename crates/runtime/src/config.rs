@@ -82,12 +82,13 @@ pub fn load<C: DeserializeOwned + Serialize + Default>(sources: &Sources) -> Res
     let known =
         Known { defaults: Table::try_from(C::default()).unwrap_or_default(), examples: sources.examples };
     let mut merged = Table::new();
+    let mut file = None;
     if let Some(path) = &sources.file {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         let table = parse(path, &text)?;
-        check::<C>(&path.display().to_string(), &table, Some(&text), &known)?;
-        merge(&mut merged, table);
+        merge(&mut merged, table.clone());
+        file = Some((path, text, table));
     }
     let env = sources.env.iter().filter_map(|(name, value)| {
         let key = name.strip_prefix(ENV_PREFIX)?.to_ascii_lowercase().replace("__", ".");
@@ -95,13 +96,35 @@ pub fn load<C: DeserializeOwned + Serialize + Default>(sources: &Sources) -> Res
     });
     let flags =
         sources.flags.iter().map(|(key, value)| (format!("flag for {key}"), key.clone(), value.clone()));
+    let mut singles = Vec::new();
     for (origin, key, value) in env.chain(flags) {
         let mut single = Table::new();
         set(&mut single, &key, value.clone());
-        check::<C>(&origin, &single, None, &known)?;
         set(&mut merged, &key, value);
+        singles.push((origin, single));
+    }
+    // Each source is checked by itself, to be named with what is wrong; which keys a section has may depend on
+    // a kind that another source tells.
+    if let Some((path, text, mut table)) = file {
+        add_kinds(&mut table, &merged);
+        check::<C>(&path.display().to_string(), &table, Some(&text), &known)?;
+    }
+    for (origin, mut single) in singles {
+        add_kinds(&mut single, &merged);
+        check::<C>(&origin, &single, None, &known)?;
     }
     check::<C>("the configuration", &merged, None, &known)
+}
+
+/// Gives sections the kind that they have in `merged`.
+fn add_kinds(table: &mut Table, merged: &Table) {
+    for (key, value) in table {
+        let (Value::Table(section), Some(Value::Table(whole))) = (value, merged.get(key)) else { continue };
+        if let Some(kind @ Value::String(_)) = whole.get("kind") {
+            section.entry("kind").or_insert_with(|| kind.clone());
+        }
+        add_kinds(section, whole);
+    }
 }
 
 fn parse(path: &Path, text: &str) -> Result<Table, ConfigError> {

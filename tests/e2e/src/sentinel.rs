@@ -1,5 +1,6 @@
 //! One running `sentinel`.
 
+use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -39,6 +40,23 @@ pub async fn run(arguments: &[&str]) -> Output {
     Command::new(binary()).args(arguments).stdin(Stdio::null()).output().await.expect("the binary starts")
 }
 
+/// On servers that others use too (`SENTINEL_CONFIG` names them), topics, buckets and indices of this data folder
+/// alone: what is started again on it finds them again.
+fn own_names(data_dir: &Path) -> Vec<(&'static str, String)> {
+    if std::env::var_os("SENTINEL_CONFIG").is_none() {
+        return Vec::new();
+    }
+    let mut hasher = std::hash::DefaultHasher::new();
+    data_dir.hash(&mut hasher);
+    let name = format!("e2e{:x}", hasher.finish());
+    vec![
+        ("SENTINEL__BUS__TOPIC_PREFIX", format!("{name}.")),
+        ("SENTINEL__METRIC_STORE__BUCKET_PREFIX", name.clone()),
+        ("SENTINEL__LOG_STORE__INDEX_PREFIX", name.clone()),
+        ("SENTINEL__CACHE__KEY_PREFIX", format!("{name}:")),
+    ]
+}
+
 impl Start {
     /// `sentinel COMMAND` on a free port with everything it keeps in `data_dir`.
     pub fn new(command: &str, data_dir: &Path) -> Self {
@@ -64,6 +82,7 @@ impl Start {
             .args(&self.arguments)
             .arg("--data-dir")
             .arg(&self.data_dir)
+            .envs(own_names(&self.data_dir))
             .env_remove("KUBECONFIG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
