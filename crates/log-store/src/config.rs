@@ -5,6 +5,10 @@ use std::time::Duration;
 use sentinel_runtime::config::{Problem, duration, tagged};
 use serde::{Deserialize, Deserializer, Serialize};
 
+mod elasticsearch;
+
+pub use self::elasticsearch::{ElasticsearchConfig, Urls};
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Config {
@@ -17,6 +21,8 @@ pub enum Config {
         #[serde(with = "duration")]
         commit_interval: Duration,
     },
+    /// Elasticsearch 8 or 9, OpenSearch 2 or 3.
+    Elasticsearch(Box<ElasticsearchConfig>),
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -51,16 +57,22 @@ impl<'de> Deserialize<'de> for Config {
                 #[serde(default = "default_commit_interval", with = "duration")]
                 commit_interval: Duration,
             },
+            Elasticsearch(Box<ElasticsearchConfig>),
         }
-        let Tagged::Embedded { retention, commit_interval } = tagged(deserializer, "embedded")?;
-        Ok(Self::Embedded { retention, commit_interval })
+        Ok(match tagged(deserializer, "embedded")? {
+            Tagged::Embedded { retention, commit_interval } => Self::Embedded { retention, commit_interval },
+            Tagged::Elasticsearch(config) => Self::Elasticsearch(config),
+        })
     }
 }
 
 impl Config {
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
-        let Self::Embedded { retention, commit_interval } = self;
+        let (retention, commit_interval) = match self {
+            Self::Embedded { retention, commit_interval } => (retention, commit_interval),
+            Self::Elasticsearch(config) => return config.problems(),
+        };
         let mut problems = Vec::new();
         Problem::new("log_store.retention", "must not be 0", "retention = \"7d\"")
             .when(retention.is_zero(), &mut problems);
@@ -94,8 +106,8 @@ mod tests {
 
     #[test]
     fn one_key_can_be_set_alone() {
-        let Config::Embedded { retention, commit_interval } = read("RETENTION", "3d").expect("valid");
-        assert_eq!((retention, commit_interval), (DAY * 3, default_commit_interval()));
+        let expected = Config::Embedded { retention: DAY * 3, commit_interval: default_commit_interval() };
+        assert_eq!(read("RETENTION", "3d"), Ok(expected));
         assert!(read("RETENTIONS", "3d").expect_err("no such key").ends_with("write: retention = \"3d\""));
         assert!(read("KIND", "paper").is_err());
     }

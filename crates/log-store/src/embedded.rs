@@ -18,8 +18,11 @@ use tantivy::collector::Count;
 use tracing::info;
 
 use self::collect::{Buckets, Found, TopByTime, Values};
-use self::day::{Day, DayNumber};
+use self::day::Day;
+#[cfg(all(test, feature = "elasticsearch"))]
+pub(crate) use self::schema::tokenizer;
 use self::writer::Writer;
+use crate::day::DayNumber;
 use crate::metrics::Metrics;
 use crate::{
     Document, DocumentField, DocumentFilter, HistogramBucket, LogReader, LogStoreError, LogStoreStats,
@@ -42,12 +45,6 @@ pub(crate) struct Days {
     folder: DataDir,
     open: RwLock<BTreeMap<DayNumber, Arc<Day>>>,
 }
-
-/// Most buckets of a histogram.
-const MAX_BUCKETS: usize = 2_000;
-
-/// Most documents of a page.
-const MAX_LIMIT: usize = 10_000;
 
 impl EmbeddedLogStore {
     /// # Errors
@@ -82,10 +79,7 @@ impl LogWriter for EmbeddedLogStore {
 #[async_trait]
 impl LogReader for EmbeddedLogStore {
     async fn search(&self, query: &SearchQuery) -> Result<SearchPage, LogStoreError> {
-        if query.limit == 0 || query.limit > MAX_LIMIT {
-            let message = format!("limit {} is not between 1 and {MAX_LIMIT}", query.limit);
-            return Err(LogStoreError::Query { message });
-        }
+        query.check()?;
         let query = query.clone();
         self.blocking(move |days| days.search(&query)).await
     }
@@ -95,10 +89,7 @@ impl LogReader for EmbeddedLogStore {
         filter: &DocumentFilter,
         bucket_ms: i64,
     ) -> Result<Vec<HistogramBucket>, LogStoreError> {
-        if bucket_ms <= 0 {
-            let message = format!("a bucket of {bucket_ms} ms is not a span of time");
-            return Err(LogStoreError::Query { message });
-        }
+        HistogramBucket::check_width(bucket_ms)?;
         let filter = filter.clone();
         self.blocking(move |days| days.histogram(&filter, bucket_ms)).await
     }
@@ -228,10 +219,7 @@ impl Days {
             for ((bucket, severity), n) in day.run(filter, None, &Buckets { bucket_ms })? {
                 *buckets.entry(bucket).or_default().entry(severity).or_default() += n;
             }
-            if buckets.len() > MAX_BUCKETS {
-                let message = format!("more than {MAX_BUCKETS} buckets of {bucket_ms} ms; take wider ones");
-                return Err(LogStoreError::Query { message });
-            }
+            HistogramBucket::check_number(buckets.len(), bucket_ms)?;
         }
         let bucket = |(index, counts): (i64, BTreeMap<String, u64>)| HistogramBucket {
             start: sentinel_model::Timestamp::from_millis(index.saturating_mul(bucket_ms)),

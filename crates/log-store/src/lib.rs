@@ -3,14 +3,18 @@
 mod config;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod day;
+#[cfg(feature = "elasticsearch")]
+mod elasticsearch;
 mod embedded;
 mod error;
 mod metrics;
 mod store;
+mod text;
 
 use std::sync::Arc;
 
-pub use config::Config;
+pub use config::{Config, ElasticsearchConfig, Urls};
 pub use error::LogStoreError;
 use sentinel_runtime::{DataDir, Health, Registry};
 pub use store::{
@@ -25,20 +29,42 @@ pub struct Handles {
     pub reader: Arc<dyn LogReader>,
 }
 
-/// Opens the configured store; the embedded one lives in `data_dir`.
+/// Opens the configured store; the embedded one lives in `data_dir`. A server may be away: the store is degraded
+/// until it answers.
 ///
 /// # Errors
-/// A folder that cannot be used, or an index that cannot be read.
+/// A folder that cannot be used, an index that cannot be read, or certificates that cannot.
 pub fn open(
     config: &Config,
     data_dir: impl Into<DataDir>,
     health: &Health,
     registry: &mut Registry,
 ) -> Result<Handles, LogStoreError> {
-    let Config::Embedded { retention, commit_interval } = config;
     let metrics = metrics::Metrics::register(registry);
     let component = health.component("log-store");
-    let limits = embedded::Limits { retention: *retention, commit_interval: *commit_interval };
-    let store = Arc::new(embedded::EmbeddedLogStore::open(data_dir.into(), limits, component, metrics)?);
-    Ok(Handles { writer: Arc::clone(&store) as Arc<dyn LogWriter>, reader: store })
+    match config {
+        Config::Embedded { retention, commit_interval } => {
+            let limits = embedded::Limits { retention: *retention, commit_interval: *commit_interval };
+            let store = embedded::EmbeddedLogStore::open(data_dir.into(), limits, component, metrics)?;
+            Ok(Handles::of(store))
+        }
+        #[cfg(feature = "elasticsearch")]
+        Config::Elasticsearch(config) => {
+            let store = elasticsearch::ElasticsearchLogStore::open(config, component, metrics, registry)?;
+            Ok(Handles::of(store))
+        }
+        #[cfg(not(feature = "elasticsearch"))]
+        Config::Elasticsearch(_) => {
+            let message =
+                "this build has no elasticsearch; build it with --features elasticsearch".to_owned();
+            Err(LogStoreError::Open { message })
+        }
+    }
+}
+
+impl Handles {
+    fn of(store: impl LogWriter + LogReader + 'static) -> Self {
+        let store = Arc::new(store);
+        Self { writer: Arc::clone(&store) as Arc<dyn LogWriter>, reader: store }
+    }
 }

@@ -26,6 +26,9 @@ pub struct Document {
     pub kind: DocumentKind,
     /// Nanoseconds since the Unix epoch: when the line was written, or the event last seen.
     pub timestamp_ns: i64,
+    /// When it was first seen. The same for every write of one id, so that a store that divides by time
+    /// finds what is to be replaced: for log lines `timestamp_ns`.
+    pub origin_ns: i64,
     pub cluster: Arc<str>,
     pub namespace: Arc<str>,
     pub workload_kind: Arc<str>,
@@ -60,6 +63,22 @@ pub enum DocumentField {
     Reason,
     ObjectKind,
     ObjectName,
+}
+
+impl DocumentField {
+    pub const ALL: [Self; 11] = [
+        Self::Cluster,
+        Self::Namespace,
+        Self::WorkloadKind,
+        Self::Workload,
+        Self::Pod,
+        Self::Container,
+        Self::Node,
+        Self::Severity,
+        Self::Reason,
+        Self::ObjectKind,
+        Self::ObjectName,
+    ];
 }
 
 /// `field` is one of `values` (or none of them).
@@ -147,11 +166,49 @@ pub struct RejectedDocument {
     pub reason: String,
 }
 
+impl SearchQuery {
+    /// Most documents of a page.
+    pub const MAX_LIMIT: usize = 10_000;
+
+    /// # Errors
+    /// A limit that no store answers.
+    pub(crate) fn check(&self) -> Result<(), LogStoreError> {
+        if (1..=Self::MAX_LIMIT).contains(&self.limit) {
+            return Ok(());
+        }
+        let message = format!("limit {} is not between 1 and {}", self.limit, Self::MAX_LIMIT);
+        Err(LogStoreError::Query { message })
+    }
+}
+
+impl HistogramBucket {
+    /// Most buckets of a histogram.
+    pub const MAX: usize = 2_000;
+
+    pub(crate) fn check_width(bucket_ms: i64) -> Result<(), LogStoreError> {
+        if bucket_ms > 0 {
+            return Ok(());
+        }
+        let message = format!("a bucket of {bucket_ms} ms is not a span of time");
+        Err(LogStoreError::Query { message })
+    }
+
+    pub(crate) fn check_number(n: usize, bucket_ms: i64) -> Result<(), LogStoreError> {
+        if n <= Self::MAX {
+            return Ok(());
+        }
+        let message = format!("more than {} buckets of {bucket_ms} ms; take wider ones", Self::MAX);
+        Err(LogStoreError::Query { message })
+    }
+}
+
 /// Writes documents.
 ///
 /// Every implementation keeps this (and `contract.rs` tests it):
 /// - A write is durable when it returns, and searchable within 2 s.
-/// - Writing a document of the same id again leaves one document: the later one.
+/// - Writing a document of the same id again leaves one document. Of an event it is the one last written, and
+///   at least where its sights come in order the one last seen; a log line's id says all that is in it, so that
+///   a store may keep either.
 #[async_trait]
 pub trait LogWriter: Send + Sync {
     async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError>;

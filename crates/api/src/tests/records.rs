@@ -15,6 +15,7 @@ fn document(kind: DocumentKind, id: u128, body: &str, at: Timestamp) -> Document
         id: DocumentId(id),
         kind,
         timestamp_ns: at.as_millis() * 1_000_000,
+        origin_ns: at.as_millis() * 1_000_000,
         cluster: CLUSTER.into(),
         namespace: "shop".into(),
         workload_kind: "Deployment".into(),

@@ -40,6 +40,7 @@ fn event() -> Document {
         id: DocumentId(1),
         kind: DocumentKind::Event,
         timestamp_ns: ago(30).as_millis() * 1_000_000,
+        origin_ns: ago(30).as_millis() * 1_000_000,
         cluster: CLUSTER.into(),
         namespace: NAMESPACE.into(),
         workload_kind: "Deployment".into(),

@@ -2,45 +2,14 @@
 
 use std::path::Path;
 
-use jiff::Timestamp as Instant;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use tantivy::collector::Collector;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
 
 use super::collect::Found;
 use super::query;
-use super::schema::{self, Fields};
+use super::schema::{self, Fields, Layout};
+use crate::day::DayNumber;
 use crate::{Cursor, Document, DocumentFilter, DocumentId, LogStoreError, Order};
-
-/// Days since 1970-01-01, UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DayNumber(i64);
-
-const DAY_MS: i64 = 86_400_000;
-
-impl DayNumber {
-    pub(super) const fn holding_ms(millis: i64) -> Self {
-        Self(millis.div_euclid(DAY_MS))
-    }
-
-    pub(super) const fn holding_ns(nanos: i64) -> Self {
-        Self::holding_ms(nanos.div_euclid(1_000_000))
-    }
-
-    /// `2026-11-21`.
-    pub(super) fn name(self) -> String {
-        let date = Instant::from_millisecond(self.0.saturating_mul(DAY_MS))
-            .map(|at| at.to_zoned(TimeZone::UTC).date());
-        date.map_or_else(|_| self.0.to_string(), |date| date.to_string())
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<Self> {
-        let date: Date = name.parse().ok()?;
-        let start = date.to_zoned(TimeZone::UTC).ok()?;
-        (date.to_string() == name).then_some(Self(start.timestamp().as_millisecond().div_euclid(DAY_MS)))
-    }
-}
 
 pub(super) struct Day {
     number: DayNumber,
@@ -62,8 +31,15 @@ impl Day {
         };
         std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let directory = tantivy::directory::MmapDirectory::open(folder).map_err(|error| failed(&error))?;
-        let (schema, fields) = Fields::build();
-        let index = Index::open_or_create(directory, schema).map_err(|error| failed(&error))?;
+        let open = |layout| {
+            let (schema, fields) = Fields::build(layout);
+            Index::open_or_create(directory.clone(), schema).map(|index| (index, fields))
+        };
+        let opened = match open(Layout::Current) {
+            Err(TantivyError::SchemaError(_)) => open(Layout::First),
+            opened => opened,
+        };
+        let (index, fields) = opened.map_err(|error| failed(&error))?;
         index.tokenizers().register(schema::TOKENIZER, schema::tokenizer());
         let reader = index
             .reader_builder()
@@ -124,20 +100,22 @@ impl Day {
     }
 }
 
-pub(super) fn storage(error: tantivy::TantivyError) -> LogStoreError {
+pub(super) fn storage(error: TantivyError) -> LogStoreError {
     LogStoreError::Storage { message: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::line;
 
     #[test]
-    fn a_day_has_a_name_that_leads_back_to_it() {
-        let day = DayNumber::holding_ms(1_795_219_200_000);
-        assert_eq!(day.name(), "2026-11-21");
-        assert_eq!(DayNumber::from_name("2026-11-21"), Some(day));
-        assert_eq!(DayNumber::from_name("lost+found"), None);
-        assert_eq!(DayNumber::from_name("20261121"), None);
+    fn reads_a_day_of_an_earlier_version() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let directory = tantivy::directory::MmapDirectory::open(folder.path()).expect("a directory");
+        Index::create(directory, Fields::build(Layout::First).0, Default::default()).expect("an old index");
+        let day = Day::open(folder.path(), DayNumber::holding_ms(0)).expect("readable");
+        let document = line("c", 1, 5, "old");
+        assert_eq!(day.fields().read(&day.fields().to_tantivy(&document)), document);
     }
 }

@@ -10,16 +10,10 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::tokenizer::TokenStream as _;
 
 use super::schema::{self, Fields};
+use crate::text::{Part, parts};
 use crate::{Cursor, DocumentFilter, Order};
 
 type Clause = (Occur, Box<dyn Query>);
-
-/// One word or quoted phrase of the search text.
-#[derive(Debug, PartialEq, Eq)]
-struct Part {
-    text: String,
-    is_excluded: bool,
-}
 
 pub(super) fn build(
     filter: &DocumentFilter,
@@ -72,51 +66,4 @@ fn text_clause(part: &Part, field: Field) -> Option<Clause> {
         _ => Box::new(PhraseQuery::new(words)),
     };
     Some((if part.is_excluded { Occur::MustNot } else { Occur::Must }, query))
-}
-
-/// Splits at white space outside double quotes; a leading `-` excludes. An open quote ends at the end.
-fn parts(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let mut rest = text.trim_start();
-    while !rest.is_empty() {
-        let is_excluded = rest.starts_with('-') && rest.len() > 1;
-        rest = if is_excluded { &rest[1..] } else { rest };
-        let (part, after) = match rest.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
-            None => rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len())),
-        };
-        parts.push(Part { text: part.to_owned(), is_excluded });
-        rest = after.trim_start();
-    }
-    parts
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn splits_words_phrases_and_exclusions() {
-        let part = |text: &str, is_excluded| Part { text: text.into(), is_excluded };
-        assert_eq!(
-            parts(r#" error "no such file" -debug -"read timeout" "#),
-            [
-                part("error", false),
-                part("no such file", false),
-                part("debug", true),
-                part("read timeout", true)
-            ]
-        );
-        assert_eq!(parts(r#""open"#), [part("open", false)]);
-        assert_eq!(parts("-"), [part("-", false)]);
-    }
-
-    proptest! {
-        #[test]
-        fn takes_any_text(text in "\\PC{0,60}") {
-            parts(&text);
-        }
-    }
 }

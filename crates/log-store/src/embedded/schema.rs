@@ -9,13 +9,11 @@ use tantivy::schema::{
 };
 use tantivy::tokenizer::{LowerCaser, RemoveLongFilter, SimpleTokenizer, TextAnalyzer};
 
+use crate::text::MAX_WORD_BYTES;
 use crate::{Document, DocumentField, DocumentId, DocumentKind};
 
 /// Name of the tokenizer: words of letters and digits, lower case.
 pub(super) const TOKENIZER: &str = "words";
-
-/// Longer words are not indexed.
-const MAX_WORD_BYTES: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields {
@@ -26,27 +24,22 @@ pub(super) struct Fields {
     id_low: Field,
     pub(super) body: Field,
     extra: Field,
-    exact: [Field; ALL.len()],
+    exact: [Field; DocumentField::ALL.len()],
+    origin: Option<Field>,
+}
+
+/// Which fields an index has: days written by earlier versions stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Without the documents' origin, of before 0.2.
+    First,
+    Current,
 }
 
 /// Fast fields that collectors read.
 pub(super) const TIMESTAMP: &str = "timestamp";
 pub(super) const ID_HIGH: &str = "id_high";
 pub(super) const ID_LOW: &str = "id_low";
-
-const ALL: [DocumentField; 11] = [
-    DocumentField::Cluster,
-    DocumentField::Namespace,
-    DocumentField::WorkloadKind,
-    DocumentField::Workload,
-    DocumentField::Pod,
-    DocumentField::Container,
-    DocumentField::Node,
-    DocumentField::Severity,
-    DocumentField::Reason,
-    DocumentField::ObjectKind,
-    DocumentField::ObjectName,
-];
 
 pub(super) const fn name(field: DocumentField) -> &'static str {
     match field {
@@ -71,7 +64,7 @@ pub(super) const fn kind_name(kind: DocumentKind) -> &'static str {
     }
 }
 
-pub(super) fn tokenizer() -> TextAnalyzer {
+pub(crate) fn tokenizer() -> TextAnalyzer {
     TextAnalyzer::builder(SimpleTokenizer::default())
         .filter(RemoveLongFilter::limit(MAX_WORD_BYTES))
         .filter(LowerCaser)
@@ -79,7 +72,7 @@ pub(super) fn tokenizer() -> TextAnalyzer {
 }
 
 impl Fields {
-    pub(super) fn build() -> (Schema, Self) {
+    pub(super) fn build(layout: Layout) -> (Schema, Self) {
         let mut schema = Schema::builder();
         let words = TextFieldIndexing::default()
             .set_tokenizer(TOKENIZER)
@@ -94,7 +87,8 @@ impl Fields {
             body: schema
                 .add_text_field("body", TextOptions::default().set_indexing_options(words).set_stored()),
             extra: schema.add_text_field("extra", STORED),
-            exact: ALL.map(|field| schema.add_text_field(name(field), STRING | FAST | STORED)),
+            exact: DocumentField::ALL.map(|field| schema.add_text_field(name(field), STRING | FAST | STORED)),
+            origin: (layout == Layout::Current).then(|| schema.add_i64_field("origin", STORED)),
         };
         (schema.build(), fields)
     }
@@ -112,7 +106,10 @@ impl Fields {
         to.add_u64(self.id_low, document.id.0 as u64);
         to.add_text(self.body, &document.body);
         to.add_text(self.extra, &document.extra);
-        for field in ALL {
+        if let Some(origin) = self.origin {
+            to.add_i64(origin, document.origin_ns);
+        }
+        for field in DocumentField::ALL {
             to.add_text(self.exact(field), value(document, field));
         }
         to
@@ -123,11 +120,14 @@ impl Fields {
         let exact = |field: DocumentField| Arc::<str>::from(text(self.exact(field)));
         let number =
             |field: Field| from.get_first(field).and_then(|value| value.as_u64()).unwrap_or_default();
+        let time = |field: Field| from.get_first(field).and_then(|value| value.as_i64());
+        let timestamp_ns = time(self.timestamp).unwrap_or_default();
         let is_event = text(self.kind) == kind_name(DocumentKind::Event);
         Document {
             id: DocumentId(u128::from(number(self.id_high)) << 64 | u128::from(number(self.id_low))),
             kind: if is_event { DocumentKind::Event } else { DocumentKind::Log },
-            timestamp_ns: from.get_first(self.timestamp).and_then(|value| value.as_i64()).unwrap_or_default(),
+            timestamp_ns,
+            origin_ns: self.origin.and_then(time).unwrap_or(timestamp_ns),
             cluster: exact(DocumentField::Cluster),
             namespace: exact(DocumentField::Namespace),
             workload_kind: exact(DocumentField::WorkloadKind),

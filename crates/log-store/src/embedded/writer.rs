@@ -10,8 +10,9 @@ use tantivy::IndexWriter;
 use tokio::sync::oneshot;
 use tracing::warn;
 
-use super::day::{Day, DayNumber, storage};
+use super::day::{Day, storage};
 use super::{Days, Limits};
+use crate::day::DayNumber;
 use crate::metrics::Metrics;
 use crate::{Document, DocumentId, DocumentKind, LogStoreError, WriteReport};
 
@@ -248,8 +249,7 @@ impl Worker {
     }
 
     fn first_kept(&self) -> DayNumber {
-        let retention_ms = i64::try_from(self.limits.retention.as_millis()).unwrap_or(i64::MAX);
-        DayNumber::holding_ms(clock::now_millis().saturating_sub(retention_ms))
+        DayNumber::first_kept(self.limits.retention, clock::now_millis())
     }
 
     fn keep_retention(&mut self) {

@@ -59,6 +59,7 @@ fn document(kind: DocumentKind, id: u128, timestamp_ns: i64, number: u64) -> Doc
         id: DocumentId(id),
         kind,
         timestamp_ns,
+        origin_ns: timestamp_ns,
         cluster: "test".into(),
         namespace: "shop".into(),
         workload_kind: "Deployment".into(),

@@ -1,0 +1,168 @@
+//! The log store on Elasticsearch or OpenSearch: one index a day and kind, documents by their identity.
+//! ADR 0006 says why these are no data streams.
+
+mod batch;
+mod bulk;
+mod client;
+mod condition;
+mod credentials;
+mod document;
+mod failure;
+mod metrics;
+mod names;
+mod policy;
+mod query;
+mod schema;
+mod search;
+mod setup;
+mod upkeep;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+use sentinel_runtime::{Component, Registry, Task, clock, spawn, spawn_blocking};
+use tokio::sync::Semaphore;
+
+use self::batch::{Limits, Plan};
+use self::bulk::Sender;
+use self::client::Client;
+use self::condition::Condition;
+use self::names::Names;
+use self::search::Reader;
+use self::setup::Setup;
+use self::upkeep::Upkeep;
+use crate::config::ElasticsearchConfig;
+use crate::day::DayNumber;
+use crate::metrics::Metrics;
+use crate::{
+    Document, DocumentField, DocumentFilter, HistogramBucket, LogReader, LogStoreError, LogStoreStats,
+    LogWriter, SearchPage, SearchQuery, WriteReport,
+};
+
+pub(crate) struct ElasticsearchLogStore {
+    config: Arc<ElasticsearchConfig>,
+    names: Names,
+    sender: Sender,
+    reader: Arc<Reader>,
+    metrics: Metrics,
+    own_metrics: Arc<metrics::Metrics>,
+    _upkeep: Task<()>,
+}
+
+impl ElasticsearchLogStore {
+    /// Reaches out to nobody yet.
+    ///
+    /// # Errors
+    /// An address that is none, or certificates that cannot be read.
+    pub(crate) fn open(
+        config: &ElasticsearchConfig,
+        component: Component,
+        metrics: Metrics,
+        registry: &mut Registry,
+    ) -> Result<Self, LogStoreError> {
+        let own_metrics = Arc::new(metrics::Metrics::register(registry));
+        let config = Arc::new(config.clone());
+        let names = Names::new(config.index_prefix.clone());
+        let client = Arc::new(Client::new(&config, Arc::clone(&own_metrics))?);
+        let condition = Arc::new(Condition::new(component));
+        let setup = Arc::new(Setup::new(Arc::clone(&client), names.clone(), Arc::clone(&config)));
+        let reader =
+            Reader { client: Arc::clone(&client), names: names.clone(), config: Arc::clone(&config) };
+        let reader = Arc::new(reader);
+        let upkeep = Upkeep {
+            client: Arc::clone(&client),
+            setup: Arc::clone(&setup),
+            reader: Arc::clone(&reader),
+            condition: Arc::clone(&condition),
+            metrics: metrics.clone(),
+        };
+        let sender = Sender {
+            client,
+            setup,
+            condition,
+            permits: Semaphore::new(config.concurrency),
+            config: Arc::clone(&config),
+            metrics: Arc::clone(&own_metrics),
+        };
+        let upkeep = spawn("log-store", upkeep.run());
+        Ok(Self { config, names, sender, reader, metrics, own_metrics, _upkeep: upkeep })
+    }
+
+    async fn plan(&self, documents: Vec<Document>) -> Plan {
+        let now_ms = clock::now_millis();
+        let limits = Limits {
+            documents: self.config.batch_documents,
+            bytes: usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX),
+            first_kept: DayNumber::first_kept(self.config.retention, now_ms),
+            today: DayNumber::holding_ms(now_ms),
+        };
+        let names = self.names.clone();
+        spawn_blocking("log-store batches", move || Plan::of(&documents, &names, limits)).await
+    }
+}
+
+#[async_trait]
+impl LogWriter for ElasticsearchLogStore {
+    async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
+        let Plan { batches, targets, n_expired, rejected } = self.plan(documents).await;
+        if let Err(failure) = self.sender.setup.ensure(&targets).await {
+            self.sender.condition.refused(&failure);
+            return Err(failure.into());
+        }
+        let mut report = WriteReport { n_expired, ..WriteReport::default() };
+        for (document, reason) in rejected {
+            self.own_metrics.rejected(reason);
+            report.rejected.push(document);
+        }
+        // All of them, whatever becomes of the first: what is done then need not be done again.
+        let sent = futures::stream::iter(batches).map(|batch| self.sender.send(batch));
+        let sent: Vec<_> = sent.buffer_unordered(self.config.concurrency).collect().await;
+        for sent in sent {
+            let sent = sent?;
+            report.n_written += sent.n_written;
+            report.rejected.extend(sent.rejected);
+        }
+        report.rejected.sort_unstable_by_key(|document| document.index);
+        self.metrics.written_documents.inc_by(report.n_written as u64);
+        self.metrics.expired_documents.inc_by(report.n_expired as u64);
+        Ok(report)
+    }
+}
+
+#[async_trait]
+impl LogReader for ElasticsearchLogStore {
+    async fn search(&self, query: &SearchQuery) -> Result<SearchPage, LogStoreError> {
+        query.check()?;
+        self.reader.page(query).await
+    }
+
+    async fn histogram(
+        &self,
+        filter: &DocumentFilter,
+        bucket_ms: i64,
+    ) -> Result<Vec<HistogramBucket>, LogStoreError> {
+        HistogramBucket::check_width(bucket_ms)?;
+        self.reader.histogram(filter, bucket_ms).await
+    }
+
+    async fn facet(
+        &self,
+        filter: &DocumentFilter,
+        field: DocumentField,
+        limit: usize,
+    ) -> Result<Vec<(String, u64)>, LogStoreError> {
+        self.reader.facet(filter, field, limit).await
+    }
+
+    async fn count(&self, filter: &DocumentFilter) -> Result<u64, LogStoreError> {
+        self.reader.count(filter).await
+    }
+
+    async fn stats(&self) -> Result<LogStoreStats, LogStoreError> {
+        self.reader.stats().await
+    }
+}
+
+#[cfg(test)]
+mod tests;
