@@ -1,16 +1,22 @@
 //! Section `metric_store` of the configuration.
 
+mod influxdb;
+
 use std::time::Duration;
 
 use sentinel_model::Resolution;
 use sentinel_runtime::config::{Problem, bytes, duration, tagged};
 use serde::{Deserialize, Deserializer, Serialize};
 
+pub use influxdb::{InfluxdbConfig, InfluxdbVersion};
+
 /// Which metric store, and how it is set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Config {
     Embedded(EmbeddedConfig),
+    /// Boxed: it is much larger.
+    Influxdb(Box<InfluxdbConfig>),
 }
 
 /// The store in the data folder of this process.
@@ -84,8 +90,10 @@ impl Default for Config {
 impl Config {
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
-        let Self::Embedded(embedded) = self;
-        embedded.problems()
+        match self {
+            Self::Embedded(embedded) => embedded.problems(),
+            Self::Influxdb(influxdb) => influxdb.problems(),
+        }
     }
 }
 
@@ -95,9 +103,12 @@ impl<'de> Deserialize<'de> for Config {
         #[serde(tag = "kind", rename_all = "lowercase")]
         enum Tagged {
             Embedded(EmbeddedConfig),
+            Influxdb(Box<InfluxdbConfig>),
         }
-        let Tagged::Embedded(embedded) = tagged(deserializer, "embedded")?;
-        Ok(Self::Embedded(embedded))
+        Ok(match tagged(deserializer, "embedded")? {
+            Tagged::Embedded(embedded) => Self::Embedded(embedded),
+            Tagged::Influxdb(influxdb) => Self::Influxdb(influxdb),
+        })
     }
 }
 
@@ -121,12 +132,7 @@ impl Default for EmbeddedConfig {
 
 impl EmbeddedConfig {
     pub(crate) const fn retention(&self, resolution: Resolution) -> Duration {
-        match resolution {
-            Resolution::TenSeconds => self.retention.ten_seconds,
-            Resolution::OneMinute => self.retention.one_minute,
-            Resolution::FiveMinutes => self.retention.five_minutes,
-            Resolution::OneHour => self.retention.one_hour,
-        }
+        self.retention.of(resolution)
     }
 
     /// Values that cannot work.
@@ -173,6 +179,17 @@ const fn least_retention(resolution: Resolution) -> Duration {
 
 // === impl Retention ===
 
+impl Retention {
+    pub(crate) const fn of(&self, resolution: Resolution) -> Duration {
+        match resolution {
+            Resolution::TenSeconds => self.ten_seconds,
+            Resolution::OneMinute => self.one_minute,
+            Resolution::FiveMinutes => self.five_minutes,
+            Resolution::OneHour => self.one_hour,
+        }
+    }
+}
+
 impl Default for Retention {
     fn default() -> Self {
         Self { ten_seconds: DAY * 2, one_minute: DAY * 14, five_minutes: DAY * 60, one_hour: DAY * 400 }
@@ -194,8 +211,10 @@ mod tests {
     fn read(key: &str, value: &str) -> Result<EmbeddedConfig, String> {
         let env = vec![(format!("SENTINEL__METRIC_STORE__{key}"), value.to_owned())];
         let whole: Whole = load(&Sources { env, ..Sources::default() }).map_err(|error| error.to_string())?;
-        let Config::Embedded(embedded) = whole.metric_store;
-        Ok(embedded)
+        match whole.metric_store {
+            Config::Embedded(embedded) => Ok(embedded),
+            Config::Influxdb(_) => Err("another kind".to_owned()),
+        }
     }
 
     #[test]

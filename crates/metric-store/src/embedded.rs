@@ -1,7 +1,7 @@
 //! The store in the data folder of this process.
 
 mod chunk;
-mod codec;
+pub(crate) mod codec;
 mod core;
 mod definitions;
 mod durability;
@@ -11,13 +11,13 @@ mod index;
 mod load;
 mod read;
 mod retain;
-mod row;
+pub(crate) mod row;
 mod seal;
 mod span;
 mod stats;
 mod storage;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod upkeep;
 mod write;
 

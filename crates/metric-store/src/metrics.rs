@@ -29,6 +29,8 @@ pub(crate) struct ByReason {
 
 pub(crate) const OVER_LIMIT: ByReason = ByReason { reason: "series_limit" };
 pub(crate) const EXPIRED: ByReason = ByReason { reason: "expired" };
+#[cfg(feature = "influxdb")]
+pub(crate) const REJECTED: ByReason = ByReason { reason: "rejected" };
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {

@@ -70,7 +70,7 @@ fn is_equal(summary: &Summary) -> bool {
         && same(summary.sum, foretold::sum(summary))
 }
 
-fn put_sketch(out: &mut Vec<u8>, sketch: &Sketch) {
+pub(crate) fn put_sketch(out: &mut Vec<u8>, sketch: &Sketch) {
     put_varint(out, sketch.zeros);
     for side in [&sketch.positive, &sketch.negative] {
         put_varint(out, side.len() as u64);
@@ -83,7 +83,7 @@ fn put_sketch(out: &mut Vec<u8>, sketch: &Sketch) {
     }
 }
 
-fn read_sketch(reader: &mut Reader<'_>) -> Result<Sketch, CodecError> {
+pub(crate) fn read_sketch(reader: &mut Reader<'_>) -> Result<Sketch, CodecError> {
     let zeros = reader.varint()?;
     let mut side = || {
         let n_buckets = reader.bounded(reader.rest().len(), "number of buckets")?;

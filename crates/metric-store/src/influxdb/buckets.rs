@@ -1,0 +1,196 @@
+//! One bucket for each resolution, with its retention, and one for what is known of metrics.
+
+use std::time::Duration;
+
+use influxdb2::models::retention_rule::Type;
+use influxdb2::models::{Bucket, Buckets as Found, Organizations, PostBucketRequest, RetentionRule};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use sentinel_model::Resolution;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::Mutex;
+
+use super::http::{Answer, MAX_MESSAGE_BYTES};
+use super::server::Server;
+use crate::MetricStoreError;
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+/// Whole shard groups expire, so that several should fit into the retention; each costs files and an index.
+const SHARD_SECONDS: [u64; 6] = [HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY, 30 * DAY];
+
+#[derive(Debug, Default)]
+pub(crate) struct Buckets {
+    /// Identities by resolution, once all buckets are there.
+    ids: Mutex<Option<Vec<(Resolution, String)>>>,
+}
+
+/// Retention of a bucket in seconds; `None`: for ever.
+type Kept = Option<u64>;
+
+impl Buckets {
+    /// # Errors
+    /// Those of the server, and buckets that are missing and are not to be created.
+    pub(crate) async fn ensure(&self, server: &Server) -> Result<(), MetricStoreError> {
+        // Held meanwhile: others wait for the outcome instead of asking the same.
+        let mut ids = self.ids.lock().await;
+        if ids.is_some() {
+            return Ok(());
+        }
+        let mut found = Vec::new();
+        for resolution in Resolution::ALL {
+            let kept = Some(server.config.retention.of(resolution).as_secs());
+            found.push((resolution, ensure(server, &server.bucket(resolution), kept).await?));
+        }
+        ensure(server, &server.meta_bucket(), None).await?;
+        *ids = Some(found);
+        Ok(())
+    }
+
+    pub(crate) async fn forget(&self) {
+        *self.ids.lock().await = None;
+    }
+
+    pub(crate) async fn ids(&self) -> Vec<(Resolution, String)> {
+        self.ids.lock().await.clone().unwrap_or_default()
+    }
+}
+
+/// Gives the identity of a bucket, which is created or altered if need be.
+async fn ensure(server: &Server, name: &str, kept: Kept) -> Result<String, MetricStoreError> {
+    if let Some(bucket) = find(server, name).await? {
+        let id = bucket.id.clone().unwrap_or_default();
+        if server.config.create_buckets && !is_kept(&bucket, kept) {
+            alter(server, name, &id, kept).await?;
+        }
+        return Ok(id);
+    }
+    if !server.config.create_buckets {
+        let retention = kept.map_or_else(String::new, |seconds| format!(" --retention {seconds}s"));
+        let message = format!(
+            "InfluxDB has no bucket {name}; write metric_store.create_buckets = true, or run: \
+             influx bucket create --org {} --name {name}{retention}",
+            server.config.org
+        );
+        return Err(MetricStoreError::Unavailable { message, retry_after: None });
+    }
+    create(server, name, kept).await
+}
+
+async fn find(server: &Server, name: &str) -> Result<Option<Bucket>, MetricStoreError> {
+    let query = [("org", server.config.org.as_str()), ("name", name)];
+    let request = server.http.request(Method::GET, "/api/v2/buckets").query(&query);
+    let answer = server.http.ask(request, MAX_MESSAGE_BYTES).await?;
+    // So it says when the bucket does not exist, and when the organisation does not.
+    if answer.status == StatusCode::NOT_FOUND && answer.text().contains("bucket") {
+        return Ok(None);
+    }
+    let found: Found = read(server, &answer)?;
+    Ok(found.buckets.into_iter().find(|bucket| bucket.name == name))
+}
+
+async fn create(server: &Server, name: &str, kept: Kept) -> Result<String, MetricStoreError> {
+    let query = [("org", server.config.org.as_str())];
+    let request = server.http.request(Method::GET, "/api/v2/orgs").query(&query);
+    let found: Organizations = ask(server, request).await?;
+    let org_id = found.orgs.into_iter().find(|org| org.name == server.config.org).and_then(|org| org.id);
+    let Some(org_id) = org_id else {
+        let message = format!(
+            "InfluxDB shows no organisation {:?} to this token; put its name into metric_store.org",
+            server.config.org
+        );
+        return Err(MetricStoreError::Unavailable { message, retry_after: None });
+    };
+    let description = Some("Written by Sentinel Mesh".to_owned());
+    let wanted = PostBucketRequest {
+        description,
+        retention_rules: rules(kept),
+        ..PostBucketRequest::new(org_id, name.to_owned())
+    };
+    let request = server.http.request(Method::POST, "/api/v2/buckets").json(&wanted);
+    let answer = server.http.ask(request, MAX_MESSAGE_BYTES).await?;
+    if answer.status == StatusCode::UNPROCESSABLE_ENTITY
+        && let Some(bucket) = find(server, name).await?
+    {
+        // Another process was faster.
+        return Ok(bucket.id.unwrap_or_default());
+    }
+    let bucket: Bucket = read(server, &answer)?;
+    tracing::info!(bucket = name, "created");
+    Ok(bucket.id.unwrap_or_default())
+}
+
+async fn alter(server: &Server, name: &str, id: &str, kept: Kept) -> Result<(), MetricStoreError> {
+    let path = format!("/api/v2/buckets/{id}");
+    let request = server.http.request(Method::PATCH, &path).json(&json!({ "retentionRules": rules(kept) }));
+    let _: Bucket = ask(server, request).await?;
+    tracing::info!(bucket = name, retention_seconds = kept, "altered the retention");
+    Ok(())
+}
+
+fn is_kept(bucket: &Bucket, kept: Kept) -> bool {
+    let seconds = bucket.retention_rules.first().map_or(0, |rule| rule.every_seconds);
+    i64::from(seconds) == kept.map_or(0, |seconds| i64::from(every(seconds)))
+}
+
+/// No rule: for ever.
+fn rules(kept: Kept) -> Vec<RetentionRule> {
+    let rule = |seconds| RetentionRule {
+        shard_group_duration_seconds: i64::try_from(shard_seconds(seconds)).ok(),
+        ..RetentionRule::new(Type::Expire, every(seconds))
+    };
+    kept.map(rule).into_iter().collect()
+}
+
+/// The model counts seconds in 32 bits, which is 68 years.
+fn every(seconds: u64) -> i32 {
+    i32::try_from(seconds).unwrap_or(i32::MAX)
+}
+
+/// The longest of which four fit into the retention.
+fn shard_seconds(kept: u64) -> u64 {
+    SHARD_SECONDS.into_iter().rev().find(|shard| shard * 4 <= kept).unwrap_or(HOUR)
+}
+
+async fn ask<T: DeserializeOwned>(server: &Server, request: RequestBuilder) -> Result<T, MetricStoreError> {
+    let answer = server.http.ask(request, MAX_MESSAGE_BYTES).await?;
+    read(server, &answer)
+}
+
+fn read<T: DeserializeOwned>(server: &Server, answer: &Answer) -> Result<T, MetricStoreError> {
+    if !answer.status.is_success() {
+        return Err(match server.http.refusal(answer) {
+            // Without its buckets nothing can be stored, whatever the reason.
+            MetricStoreError::Storage { message } => {
+                MetricStoreError::Unavailable { message, retry_after: None }
+            }
+            other => other,
+        });
+    }
+    serde_json::from_slice(&answer.body).map_err(|error| MetricStoreError::Unavailable {
+        message: format!("this is no InfluxDB 2: {error}; check metric_store.url and version"),
+        retry_after: Some(Duration::from_secs(5)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_shard_groups_and_more_fit_into_the_retention() {
+        let expected = [
+            (HOUR, HOUR),
+            (DAY, 6 * HOUR),
+            (2 * DAY, 12 * HOUR),
+            (14 * DAY, DAY),
+            (60 * DAY, 7 * DAY),
+            (400 * DAY, 30 * DAY),
+        ];
+        for (kept, shard) in expected {
+            assert_eq!(shard_seconds(kept), shard, "{kept} s");
+        }
+        assert_eq!(rules(None), []);
+        assert_eq!(rules(Some(u64::MAX))[0].every_seconds, i32::MAX);
+    }
+}
