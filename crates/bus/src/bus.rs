@@ -17,6 +17,14 @@ pub struct Record {
     pub timestamp: Timestamp,
 }
 
+impl Record {
+    /// Bytes of key, value and headers: what [`PollLimit::max_bytes`] and `bus.max_message_bytes` count.
+    pub fn size(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.len() + self.value.len() + headers
+    }
+}
+
 /// Where a message goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
@@ -88,7 +96,8 @@ pub enum Polled {
     Idle,
 }
 
-/// First offset that is still there and the offset that the next message will get.
+/// First offset that is still there and the offset that the next message will get. Where compaction has
+/// removed the first messages, the first offset may be one of theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Offsets {
     pub earliest: u64,
@@ -107,7 +116,8 @@ pub struct Offsets {
 ///   moves within seconds, announced by `Revoked` before anybody gets `Assigned`.
 /// - A commit for a partition that the consumer does not own fails with [`BusError::NotOwner`].
 /// - Compacted topics keep at least the last message of each key; others keep at least the configured
-///   time, and a reader whose offset is gone continues at the earliest one.
+///   time, and a reader whose offset is gone continues at the earliest one. What it has read ahead until
+///   then may still come.
 #[async_trait]
 pub trait Bus: Send + Sync {
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<Vec<Position>, BusError>;

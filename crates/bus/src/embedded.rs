@@ -100,7 +100,7 @@ impl EmbeddedBus {
         };
         let at = TopicPartition { topic: *topic, partition };
         store.check(at)?;
-        let (bytes, limit) = (codec::size(record), store.config.max_message_bytes);
+        let (bytes, limit) = (record.size(), store.config.max_message_bytes);
         if bytes as u64 > limit {
             return Err(BusError::TooLarge { bytes, limit: usize::try_from(limit).unwrap_or(usize::MAX) });
         }

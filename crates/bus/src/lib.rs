@@ -12,6 +12,8 @@ mod consumer;
 pub mod contract;
 mod embedded;
 mod error;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod metered;
 mod partitioner;
 mod publisher;
@@ -20,7 +22,10 @@ pub use bus::{
     Bus, Commit, Consumer, Delivered, Follower, Offsets, Outgoing, PollLimit, Polled, Position, Record,
     Route, Start, TopicPartition,
 };
-pub use config::{Config, EmbeddedConfig, Fsync, MaxBytes, Retention};
+pub use config::{
+    Compression, Config, EmbeddedConfig, Fsync, GroupProtocol, KafkaConfig, MaxBytes, Mechanism, Retention,
+    Sasl, Tls,
+};
 pub use error::BusError;
 pub use publisher::Publisher;
 
@@ -31,10 +36,11 @@ const FOLDER: &str = "bus";
 pub fn is_in_use(config: &Config, data_dir: &Path) -> bool {
     match config {
         Config::Embedded(_) => embedded::is_locked(&data_dir.join(FOLDER)),
+        Config::Kafka(_) => false,
     }
 }
 
-/// Opens the bus that `config` chooses. Its own metrics go into `registry`, its state into `health`.
+/// Opens the bus that `config` chooses, within a runtime. Its own metrics go into `registry`, its state into `health`.
 ///
 /// # Errors
 /// [`BusError::Open`] with what to do about it.
@@ -48,6 +54,13 @@ pub fn open(
         Config::Embedded(config) => {
             let folder = data_dir.into().join(FOLDER);
             Arc::new(embedded::EmbeddedBus::open(folder, config.clone(), health, registry)?)
+        }
+        #[cfg(feature = "kafka")]
+        Config::Kafka(config) => Arc::new(kafka::KafkaBus::open(config.clone(), health, registry)?),
+        #[cfg(not(feature = "kafka"))]
+        Config::Kafka(_) => {
+            let message = "this build has no Kafka: build it with --features kafka".to_owned();
+            return Err(BusError::Open { message });
         }
     };
     Ok(Arc::new(metered::Metered::new(inner, registry)))

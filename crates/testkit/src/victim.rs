@@ -52,6 +52,27 @@ impl Victim {
         self.lines.next().expect("the victim runs on").expect("a line")
     }
 
+    /// Stops it where it stands (SIGSTOP); nothing in it notices.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after [`Victim::pause`].
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([format!("-{signal}"), self.child.id().to_string()]).status();
+        assert!(status.expect("the command kill").success(), "the victim has ended");
+    }
+
     /// Kills it with SIGKILL and returns what it had written by then; a last line may be cut short.
     ///
     /// # Panics

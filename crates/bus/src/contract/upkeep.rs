@@ -41,7 +41,8 @@ pub async fn compaction_keeps_the_last_message_of_each_key(harness: &mut dyn Har
         return;
     }
     assert_eq!(contents(&*bus).await, pairs(&[("a", "2"), ("c", "1"), ("b", "2")]));
-    assert_eq!(bus.offsets(at(COMPACTED, 0)).await.expect("offsets"), Offsets { earliest: 2, next: 6 });
+    let offsets = bus.offsets(at(COMPACTED, 0)).await.expect("offsets");
+    assert!(offsets.earliest <= 2 && offsets.next == 6, "{offsets:?}");
     put(&*bus, "a", "3").await;
     put(&*bus, "last", "").await;
     age(harness, 2 * span).await;
@@ -120,7 +121,12 @@ pub async fn a_reader_whose_offset_is_gone_continues_at_the_earliest(harness: &m
         return;
     }
     assert_eq!(publish(&*bus, at(TOPIC, 0), &["d"]).await, [3]);
-    assert_eq!(values(&follower.poll(limit(LONG)).await.expect("poll")), ["d"]);
+    // It may have read ahead before they were removed.
+    let mut followed = Vec::new();
+    while followed.last().is_none_or(|last| last != "d") {
+        followed.extend(values(&follower.poll(limit(LONG)).await.expect("poll")));
+    }
+    assert!(["a", "b", "c", "d"].ends_with(&followed.iter().map(String::as_str).collect::<Vec<_>>()));
     let mut consumer = bus.join("g", &[TOPIC], Start::Earliest).await.expect("join");
     loop {
         if let Polled::Records(records) = consumer.poll(limit(LONG)).await.expect("poll") {

@@ -48,7 +48,7 @@ pub(super) fn offset_of(key: &[u8]) -> u64 {
 
 /// The row without offset, time and checksum, which [`seal`] fills in.
 pub(super) fn encode(record: &Record) -> Vec<u8> {
-    let mut row = Vec::with_capacity(HEADER_BYTES + 16 + size(record));
+    let mut row = Vec::with_capacity(HEADER_BYTES + 16 + record.size());
     row.put_bytes(0, HEADER_BYTES);
     row.put_i64_le(record.timestamp.as_millis());
     put_varint(&mut row, record.key.len() as u64);
@@ -95,12 +95,6 @@ pub(super) fn decode(key: &[u8], row: &[u8]) -> Result<(Header, Record), Corrupt
 pub(super) fn key_of(row: &[u8]) -> Result<(&[u8], bool), Corrupt> {
     read_key(row.get(HEADER_BYTES..).unwrap_or_default())
         .ok_or(Corrupt { reason: "the key of a message cannot be read" })
-}
-
-/// What [`crate::PollLimit::max_bytes`] and `max_message_bytes` count.
-pub(super) fn size(record: &Record) -> usize {
-    let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    record.key.len() + record.value.len() + headers
 }
 
 fn checksum(key: &[u8], rest: &[u8]) -> u32 {

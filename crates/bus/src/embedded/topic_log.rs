@@ -139,7 +139,7 @@ impl TopicLog {
                 let offset = codec::offset_of(&key);
                 match codec::decode(&key, &value) {
                     Ok((_, record)) => {
-                        if !budget.take(codec::size(&record)) {
+                        if !budget.take(record.size()) {
                             return Ok(offset);
                         }
                         let at = TopicPartition { topic: self.topic, partition };
