@@ -65,6 +65,12 @@ impl Failure {
         matches!(self, Self::Refused(refusal) if [400, 404, 405].contains(&refusal.status))
     }
 
+    /// An index that has just been made has no shard yet that answers; nor has one right behind a restart.
+    pub(super) fn is_without_shards(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == 503
+            && (refusal.kind.contains("no_shard_available") || refusal.reason.contains("all shards failed")))
+    }
+
     /// For metrics.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use elasticsearch::cat::CatIndicesParts;
 use elasticsearch::{CountParts, SearchParts};
@@ -33,6 +34,10 @@ const MAX_NAMED_DAYS: i64 = 31;
 
 /// How far ahead of this clock a document may be, in days. Those that are further ahead are refused.
 pub(super) const MAX_AHEAD_DAYS: i64 = 1;
+
+/// How often a search is tried again while its shards are coming up, and how long it waits in between.
+const SHARD_ATTEMPTS: u32 = 10;
+const SHARD_PAUSE: Duration = Duration::from_millis(200);
 
 /// A day that has no index has no documents. An answer of only some shards is none.
 const SEARCH: [(&str, &str); 4] = [
@@ -241,6 +246,20 @@ impl Reader {
         let mut answer: Result<Answer, Failure> = self.client.ask(call()).await;
         // The server may have closed the connection that was kept: that tells nothing of its state.
         if matches!(&answer, Err(Failure::Away { message }) if !message.contains("too long")) {
+            answer = self.client.ask(call()).await;
+        }
+        for _ in 0..SHARD_ATTEMPTS {
+            if !matches!(&answer, Err(failure) if failure.is_without_shards()) {
+                break;
+            }
+            tokio::time::sleep(SHARD_PAUSE).await;
+            answer = self.client.ask(call()).await;
+        }
+        for _ in 0..SHARD_ATTEMPTS {
+            if !matches!(&answer, Err(failure) if failure.is_without_shards()) {
+                break;
+            }
+            tokio::time::sleep(SHARD_PAUSE).await;
             answer = self.client.ask(call()).await;
         }
         let answer = answer?;
