@@ -14,11 +14,12 @@ use tracing::info;
 use crate::fetch::{UrlError, scrape_client};
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings, SpoolUnusable};
-use crate::sources::kubernetes::{Kubernetes, NOTHING_TO_WATCH};
+use crate::sharding::{Membership, Sharding, Share};
+use crate::sources::kubernetes::{Kubernetes, Leases, NOTHING_TO_WATCH};
 use crate::sources::own::OwnMetrics;
 use crate::sources::scrape::Scraper;
 use crate::targets::{TargetBoard, endpoint};
-use crate::{Config, Enabled, Outlet, Source, SourceContext};
+use crate::{Config, Enabled, Outlet, ShardingConfig, Source, SourceContext};
 
 /// What the collector is built from besides its configuration.
 pub struct CollectorHandles {
@@ -40,6 +41,8 @@ pub enum BuildError {
     Target { url: String, source: UrlError },
     #[error("collector.kubernetes is not usable: {message}")]
     Kubernetes { message: String },
+    #[error("collector.sharding is not usable: {message}")]
+    Sharding { message: String },
     #[error(transparent)]
     Spool(#[from] SpoolUnusable),
     #[error("TLS for scrapes cannot be set up: {0}")]
@@ -49,6 +52,7 @@ pub enum BuildError {
 pub struct Collector {
     sources: Vec<Box<dyn Source>>,
     outlet: OutletService,
+    sharding: Sharding,
 }
 
 impl Collector {
@@ -75,7 +79,9 @@ impl Collector {
         let folder = handles.data_dir.join("spool");
         let bus = Arc::clone(&handles.bus);
         let (outlet, service) = Outlet::build(settings, bus, folder, Arc::clone(&metrics), component)?;
+        let sharding = sharding(config, &collector, &handles, &metrics)?;
         let context = SourceContext {
+            ownership: sharding.ownership(),
             outlet,
             cluster: handles.cluster.as_str().into(),
             collector,
@@ -103,7 +109,7 @@ impl Collector {
         if let Some(admin) = handles.admin.filter(|_| config.self_metrics) {
             sources.push(Box::new(OwnMetrics::new(admin, context.clone())));
         }
-        Ok(Self { sources, outlet: service })
+        Ok(Self { sources, outlet: service, sharding })
     }
 }
 
@@ -112,6 +118,8 @@ impl Service for Collector {
 
     async fn run(self, shutdown: Shutdown) -> Result<(), ServiceError> {
         let outlet = self.outlet.start();
+        let is_shared = self.sharding.ownership().is_shared();
+        let sharding = self.sharding.start();
         info!(n_sources = self.sources.len(), "collecting");
         let tasks: Vec<_> = self
             .sources
@@ -126,9 +134,40 @@ impl Service for Collector {
         }
         // Without any source, or with all of them ended, the outlet still empties its spool.
         shutdown.requested().await;
-        outlet.drain().await;
+        if is_shared {
+            outlet.leave().await;
+        } else {
+            outlet.drain().await;
+        }
+        // Only now may others begin: what was taken in here is on the bus ahead of theirs.
+        sharding.leave().await;
         Ok(())
     }
+}
+
+fn sharding(
+    config: &Config,
+    collector: &Arc<str>,
+    handles: &CollectorHandles,
+    metrics: &Arc<Metrics>,
+) -> Result<Sharding, BuildError> {
+    let component = || Some(handles.health.component("collector.sharding"));
+    let (first, membership, health) = match &config.sharding {
+        ShardingConfig::None => (Share::Everything, Membership::Fixed, None),
+        ShardingConfig::Ring(ring) => {
+            let members = ring.members.iter().map(|name| name.as_str().into()).collect();
+            (Share::Member { own: Arc::clone(collector), members }, Membership::Fixed, None)
+        }
+        ShardingConfig::Group(_) => {
+            (Share::Nothing, Membership::Group(Arc::clone(&handles.bus)), component())
+        }
+        ShardingConfig::Lease(lease) => {
+            let leases = Leases::build(lease, &config.kubernetes, collector)
+                .map_err(|message| BuildError::Sharding { message })?;
+            (Share::Nothing, Membership::Lease(Box::new(leases)), component())
+        }
+    };
+    Ok(Sharding::new(first, membership, health, Arc::clone(metrics)))
 }
 
 fn scrapers(config: &Config, context: &SourceContext) -> Result<Vec<Box<dyn Source>>, BuildError> {

@@ -7,7 +7,7 @@ use sentinel_runtime::config::{Problem, duration};
 use serde::{Deserialize, Serialize};
 
 use crate::sources::kubernetes::{self, KubernetesConfig};
-use crate::targets;
+use crate::{ShardingConfig, sharding, targets};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub limits: Limits,
     pub outlet: OutletConfig,
     pub kubernetes: KubernetesConfig,
+    /// How several collectors share the work.
+    pub sharding: ShardingConfig,
     /// Static targets.
     pub scrape: Vec<ScrapeTarget>,
 }
@@ -135,6 +137,7 @@ impl Config {
         refuse(none, "limits.series_per_target", one, "series_per_target = 500000");
         refuse(self.outlet.queue_bytes == 0, "outlet.queue_bytes", some, "queue_bytes = \"32MiB\"");
         problems.extend(kubernetes::problems(&self.kubernetes));
+        problems.extend(sharding::problems(self));
         problems.extend(targets::problems(self));
         problems
     }
@@ -154,6 +157,7 @@ impl Default for Config {
             limits: Limits::default(),
             outlet: OutletConfig::default(),
             kubernetes: KubernetesConfig::default(),
+            sharding: ShardingConfig::default(),
             scrape: Vec::new(),
         }
     }

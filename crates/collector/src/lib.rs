@@ -10,6 +10,7 @@ mod metrics;
 mod outlet;
 mod probe;
 mod redact;
+mod sharding;
 mod source;
 mod sources;
 mod targets;
@@ -28,6 +29,7 @@ pub use probe::{
     Exposition, ExpositionError, Finding, PROBE_TIMEOUT, Subject, Terms, Verdict, fetch_exposition, probe,
 };
 pub use redact::{MASK, Redactor};
+pub use sharding::{GroupConfig, LeaseConfig, RingConfig, ShardingConfig};
 pub use source::{Source, SourceContext};
 pub use sources::kubernetes::{Enabled, KubeletMode, KubernetesConfig};
 pub use sources::replay::{RecordingError, Replay, ReplayConfig, ReplayCounts, ReplayError, TargetCounts};

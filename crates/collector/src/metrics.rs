@@ -33,6 +33,13 @@ pub struct Restart {
     pub reason: &'static str,
 }
 
+/// Parts of the work that may move between collectors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OwnedUnits {
+    /// `objects`, `kubelet`, `scrape` or `logs`.
+    pub kind: &'static str,
+}
+
 /// Names start with `sentinel_collector_`.
 #[derive(Debug, Default)]
 pub struct Metrics {
@@ -56,6 +63,9 @@ pub struct Metrics {
     pub objects: Counter,
     pub log_records: Counter,
     pub log_records_redacted: Counter,
+    pub owned_units: Family<OwnedUnits, Gauge>,
+    /// 0 where only the broker knows.
+    pub members: Gauge,
 }
 
 impl Metrics {
@@ -99,6 +109,16 @@ impl Metrics {
             "queue_bytes",
             "Bytes in memory that wait for the bus",
             metrics.queue_bytes.clone(),
+        );
+        registry.register(
+            "owned_units",
+            "Parts of the work that are this collector's: kinds of objects, kubelets, targets, pods with logs",
+            metrics.owned_units.clone(),
+        );
+        registry.register(
+            "members",
+            "Collectors that share the work, as far as this one knows them",
+            metrics.members.clone(),
         );
         registry.register("spool_bytes", "Bytes on disk that wait for the bus", metrics.spool_bytes.clone());
         metrics

@@ -18,9 +18,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sentinel_bus::{Bus, Outgoing, Record, Route};
 use sentinel_model::{Timestamp, Topic};
-use sentinel_proto::punctuation;
+use sentinel_proto::{farewell, punctuation};
 use sentinel_runtime::{Component, DataDir, Shutdown, Task, spawn};
 
 pub use progress::{Clock, Hold};
@@ -225,7 +226,17 @@ impl Outlet {
     async fn punctuate(&self) -> Result<(), OutletError> {
         let progress = self.promise();
         let (cluster, collector) = self.identity();
-        let value = punctuation(&cluster, &collector, self.shared.epoch, progress);
+        self.tell_progress(punctuation(&cluster, &collector, self.shared.epoch, progress), progress).await
+    }
+
+    /// Tells every partition that nothing more is to come.
+    async fn say_farewell(&self) -> Result<(), OutletError> {
+        let progress = self.promise();
+        let (cluster, collector) = self.identity();
+        self.tell_progress(farewell(&cluster, &collector, self.shared.epoch, progress), progress).await
+    }
+
+    async fn tell_progress(&self, value: Bytes, progress: Timestamp) -> Result<(), OutletError> {
         let entry = |partition| {
             let record = Record {
                 key: Default::default(),
@@ -274,10 +285,24 @@ impl RunningOutlet {
     /// Call when the sources have ended: sends the last punctuation and returns once everything is on the
     /// bus or, if that is away, in the spool.
     pub async fn drain(self) {
+        self.end(async |_| Ok(())).await;
+    }
+
+    /// As [`Self::drain`], of a collector that leaves its work to others: readers need not wait for it.
+    pub(crate) async fn leave(self) {
+        self.end(async |outlet: &Outlet| outlet.say_farewell().await).await;
+    }
+
+    async fn end(self, last_words: impl AsyncFnOnce(&Outlet) -> Result<(), OutletError>) {
         let Self { outlet, dispatcher, punctuator, stop_dispatcher, stop_punctuator } = self;
         stop_punctuator.trigger();
+        let last = async {
+            punctuator.await;
+            // A failure is the dispatcher's to report.
+            let _ = last_words(&outlet).await;
+        };
         // With the bus away and the spool full, punctuation would wait for ever.
-        let _ = tokio::time::timeout(2 * PUNCTUATION_INTERVAL, punctuator).await;
+        let _ = tokio::time::timeout(2 * PUNCTUATION_INTERVAL, last).await;
         stop_dispatcher.trigger();
         dispatcher.await;
         drop(outlet);

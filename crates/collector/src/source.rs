@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sentinel_runtime::{Health, Shutdown};
 
 use crate::metrics::Metrics;
+use crate::sharding::Ownership;
 use crate::{Limits, OpenMetricsRules, Outlet};
 
 /// One door through which data come in. It handles its own failures (retries, counts, reports health)
@@ -31,4 +32,6 @@ pub struct SourceContext {
     pub openmetrics: OpenMetricsRules,
     pub metrics: Arc<Metrics>,
     pub health: Health,
+    /// What of the work is this collector's.
+    pub(crate) ownership: Ownership,
 }

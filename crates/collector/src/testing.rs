@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings};
+use crate::sharding::Ownership;
 use crate::{Limits, Outlet, OutletConfig, SourceContext};
 
 /// Partitions of every topic.
@@ -186,6 +187,7 @@ impl Bench {
             openmetrics: crate::OpenMetricsRules::Strict,
             metrics: Arc::clone(&self.metrics),
             health: self.health.clone(),
+            ownership: Ownership::everything(Arc::clone(&self.metrics)),
         }
     }
 }

@@ -23,6 +23,15 @@ pub enum FrameKind {
     Delta,
     /// Carries no samples: only tells the collector's progress.
     Punctuation,
+    /// Punctuation of a collector that ends: all that it had is sent, nobody needs to wait for more.
+    Farewell,
+}
+
+impl FrameKind {
+    /// Carries samples, and belongs to a stream.
+    pub const fn has_samples(self) -> bool {
+        matches!(self, Self::Key | Self::Delta)
+    }
 }
 
 /// One sample of a series of the stream.

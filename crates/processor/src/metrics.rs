@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) lost_frames: Counter,
     pub(crate) dropped_messages: Counter,
     pub(crate) duplicate_frames: Counter,
+    pub(crate) superseded_frames: Counter,
     pub(crate) repeated_samples: Counter,
     pub(crate) duplicate_samples: Counter,
     pub(crate) late_samples: Counter,
@@ -71,6 +72,11 @@ impl Metrics {
             &metrics.dropped_messages,
         );
         counter("duplicate_frames", "Frames that had been applied before", &metrics.duplicate_frames);
+        counter(
+            "superseded_frames",
+            "Frames of targets that another collector scrapes: its samples count",
+            &metrics.superseded_frames,
+        );
         counter(
             "duplicate_samples",
             "Samples of a series and time that were there",

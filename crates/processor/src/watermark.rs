@@ -49,6 +49,16 @@ impl Watermark {
     ) -> Option<Timestamp> {
         let known = self.progress.entry(collector).or_insert(progress);
         *known = (*known).max(progress);
+        self.step(limits)
+    }
+
+    /// Forgets a collector that has ended: the others need not wait for it. Gives the frontier.
+    pub(crate) fn leave(&mut self, collector: u64, limits: WatermarkLimits) -> Option<Timestamp> {
+        self.progress.remove(&collector);
+        self.step(limits).or(self.frontier)
+    }
+
+    fn step(&mut self, limits: WatermarkLimits) -> Option<Timestamp> {
         let newest = self.progress.values().copied().max()?;
         let oldest_live = newest.saturating_sub_millis(limits.idle_ms);
         // A collector that trails by ten times the limit is gone for good; forgetting it is a function
@@ -99,6 +109,17 @@ mod tests {
         watermark.advance(2, at(100), LIMITS);
         assert_eq!(watermark.advance(1, at(160), LIMITS), Some(at(70)));
         assert_eq!(watermark.advance(1, at(161), LIMITS), Some(at(130)));
+    }
+
+    #[test]
+    fn a_collector_that_has_left_holds_nothing() {
+        let mut watermark = Watermark::default();
+        watermark.advance(1, at(100), LIMITS);
+        watermark.advance(2, at(130), LIMITS);
+        assert_eq!(watermark.leave(1, LIMITS), Some(at(100)));
+        assert_eq!(watermark.leave(2, LIMITS), Some(at(100)), "the last one leaves the frontier where it is");
+        assert_eq!(watermark.advance(1, at(120), LIMITS), Some(at(100)), "it may come back");
+        assert_eq!(watermark.advance(1, at(150), LIMITS), Some(at(120)));
     }
 
     #[test]

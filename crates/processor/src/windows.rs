@@ -9,16 +9,18 @@ use sentinel_model::{
 };
 
 use crate::aggregate::{Sample, aggregate};
-use crate::replay::StreamHistory;
+use crate::replay::{Heard, StreamHistory};
 use crate::rules::{Routes, Rules, Verdict};
 use crate::watermark::{STEP_MS, Watermark, WatermarkLimits, collector_hash};
 
 mod checkpoint;
+mod claims;
 mod cut;
 mod samples;
 mod series;
 
 pub(crate) use checkpoint::Checkpoint;
+use claims::Claims;
 use cut::Cut;
 pub(crate) use cut::Lost;
 use series::{Insert, SeriesTable};
@@ -38,6 +40,7 @@ pub(crate) struct Windows {
     watermark: Watermark,
     table: SeriesTable,
     streams: AHashMap<StreamKey, Stream>,
+    claims: Claims,
     /// Watermarks at the beginning of recent messages: where a replay may start.
     snapshots: VecDeque<(u64, Watermark)>,
     /// Offset after the last message that was applied; before the first one, where to begin.
@@ -53,14 +56,22 @@ pub(crate) struct Windows {
     prune_touched_at: usize,
 }
 
+/// One snapshot in so many messages is enough: a replay may start somewhat earlier than it must. Tests want to know
+/// that it need not.
+const SNAPSHOT_INTERVAL: u64 = if cfg!(test) { 1 } else { 64 };
+
 /// What `touched` may hold without a look at it; catching up it would hold every sample of a poll.
 const MIN_TOUCHED: usize = 65_536;
 
 /// One stream's numbering of its series: `slots[SeriesRef]` is a place in the table.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Stream {
     slots: Vec<u32>,
     history: StreamHistory,
+    /// Of the last frame.
+    epoch: u64,
+    /// Its collector has said farewell: no frame continues it.
+    is_over: bool,
 }
 
 /// In `Stream::slots`: a series that is not kept.
@@ -83,6 +94,8 @@ pub(crate) struct Outcome {
     pub(crate) n_repeated: u64,
     pub(crate) n_conflicts: u64,
     pub(crate) n_over_limit: u64,
+    /// The target is another collector's: its samples count, not these.
+    pub(crate) is_superseded: bool,
     /// The message was applied for the second time, after a restart.
     pub(crate) is_replay: bool,
     /// Samples behind the frontier or too far ahead of their scrape: dead letters.
@@ -102,6 +115,7 @@ impl Windows {
             watermark: checkpoint.watermark,
             table: SeriesTable::new(limits.look_back_ms),
             streams: AHashMap::new(),
+            claims: Claims::default(),
             snapshots: VecDeque::new(),
             position,
             cut: checkpoint.cut.map(Cut::resume),
@@ -167,12 +181,8 @@ impl Windows {
         self.snapshot(offset);
         self.position = offset + 1;
         let mut outcome = Outcome { is_replay: self.is_replay(offset), ..Outcome::default() };
-        if batch.frame != FrameKind::Punctuation {
-            self.define(batch, rules);
-            self.insert(batch, &mut outcome);
-            let newest = batch.points.iter().map(|point| point.timestamp).max().unwrap_or(batch.scraped);
-            let stream = self.streams.entry(batch.stream.clone()).or_default();
-            stream.history.push(offset, batch.frame == FrameKind::Key, newest);
+        if batch.frame.has_samples() {
+            self.take(offset, batch, rules, &mut outcome);
         }
         if let Some(cut) = &mut self.cut {
             let slots = self.streams.get(&batch.stream).map_or(&[][..], |stream| &stream.slots);
@@ -180,7 +190,11 @@ impl Windows {
         }
         let collector = collector_hash(&batch.stream.cluster, &batch.stream.collector);
         let before = self.watermark.frontier();
-        let after = self.watermark.advance(collector, batch.progress, self.limits.watermark);
+        let mut after = self.watermark.advance(collector, batch.progress, self.limits.watermark);
+        if batch.frame == FrameKind::Farewell {
+            after = self.watermark.leave(collector, self.limits.watermark);
+            self.end_streams(&batch.stream);
+        }
         if let Some(after) = after
             && before.is_none_or(|before| after > before)
         {
@@ -237,9 +251,17 @@ impl Windows {
         // A stream that has said nothing for an hour is over; frames of it that need the past become
         // dead letters, because the log itself may have lost its key frame by then.
         let gone = horizon.saturating_sub_millis(Resolution::OneHour.as_millis());
-        self.streams.retain(|_, stream| stream.history.newest().is_none_or(|newest| newest >= gone));
-        let needed = self.streams.values_mut().filter_map(|stream| stream.history.needed(horizon)).min();
-        let needed = needed.unwrap_or(self.position);
+        let needs = self.claims.needs((horizon, open_from), &self.streams);
+        self.streams.retain(|key, stream| {
+            let is_gone = stream.history.newest().is_some_and(|newest| newest < gone);
+            let is_over = stream.is_over && !stream.history.is_needed(needs.of(key));
+            if is_gone || is_over {
+                self.claims.remove(key);
+            }
+            !is_gone && !is_over
+        });
+        let needed = self.streams.iter_mut().filter_map(|(key, stream)| stream.history.needed(needs.of(key)));
+        let needed = needed.min().unwrap_or(self.position);
         while self.snapshots.get(1).is_some_and(|(offset, _)| *offset <= needed) {
             self.snapshots.pop_front();
         }
@@ -280,10 +302,38 @@ impl Windows {
         true
     }
 
-    /// One snapshot per 64 messages is enough: a replay may start somewhat earlier than it must.
     fn snapshot(&mut self, offset: u64) {
-        if self.snapshots.back().is_none_or(|(last, _)| offset >= last + 64) {
+        if self.snapshots.back().is_none_or(|(last, _)| offset >= last + SNAPSHOT_INTERVAL) {
             self.snapshots.push_back((offset, self.watermark.clone()));
+        }
+    }
+
+    /// Puts a frame's samples into windows, unless its target is another collector's.
+    fn take(&mut self, offset: u64, batch: &MetricBatch, rules: &Rules, outcome: &mut Outcome) {
+        if !self.streams.contains_key(&batch.stream) {
+            self.claims.add(&batch.stream);
+        }
+        self.define(batch, rules);
+        // What is late, is so whoever sends it.
+        let is_weighed = self.watermark.frontier().is_none_or(|frontier| batch.scraped >= frontier);
+        let (stream, epoch, scraped) = (&batch.stream, batch.epoch, batch.scraped);
+        outcome.is_superseded =
+            is_weighed && self.claims.is_superseded(stream, epoch, scraped, &self.streams);
+        if !outcome.is_superseded {
+            self.insert(batch, outcome);
+        }
+        let newest = batch.points.iter().map(|point| point.timestamp).max().unwrap_or(scraped);
+        let is_key = batch.frame == FrameKind::Key;
+        let heard = Heard { offset, is_key, newest, scraped, is_accepted: !outcome.is_superseded };
+        let stream = self.streams.entry(stream.clone()).or_default();
+        stream.history.push(heard, self.limits.look_back_ms);
+        (stream.epoch, stream.is_over) = (epoch, false);
+    }
+
+    /// Notes that a collector has ended, and all its streams with it.
+    fn end_streams(&mut self, of: &StreamKey) {
+        for (key, stream) in &mut self.streams {
+            stream.is_over |= key.cluster == of.cluster && key.collector == of.collector;
         }
     }
 

@@ -22,7 +22,7 @@ mod wire;
 pub use error::{DecodeError, WireError};
 pub use frame::{EncodedFrame, EncoderConfig};
 pub use limits::{MAX_POINTS, MAX_SERIES};
-pub use metric::{MetricDecoder, MetricEncoder, Scrape, punctuation};
+pub use metric::{MetricDecoder, MetricEncoder, Scrape, farewell, punctuation};
 pub use rollup::{RollupDecoder, RollupEncoder};
 pub use wire::Wire;
 

@@ -7,7 +7,7 @@ mod further;
 mod tests;
 
 pub use decoder::MetricDecoder;
-pub use encoder::{MetricEncoder, Scrape, punctuation};
+pub use encoder::{MetricEncoder, Scrape, farewell, punctuation};
 
 use crate::frame::Trait;
 use crate::number::Number;

@@ -87,6 +87,8 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("collector.scrape.labels", "{ team = \"infra\" }"),
     ("collector.scrape.interval", "\"10s\""),
     ("collector.scrape.openmetrics", "\"strict\""),
+    ("collector.sharding.members", "[\"collector-1\", \"collector-2\"]"),
+    ("collector.sharding.namespace", "\"sentinel-mesh\""),
     ("collector.kubernetes.url", "\"https://10.0.0.1:6443\""),
     ("collector.kubernetes.ca_file", "\"/etc/sentinel-mesh/ca.crt\""),
     ("collector.kubernetes.token_file", "\"/etc/sentinel-mesh/token\""),

@@ -12,6 +12,7 @@ use crate::shared::Shared;
 
 mod control;
 mod discovery;
+mod leases;
 mod list;
 mod logs;
 mod nodes;
@@ -47,17 +48,19 @@ async fn serve(
     Query(parameters): Query<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    let (parts, _) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     if let Some(rule) = server.shared.chaos.take(path) {
         return Status::ordered(&rule).into_response();
     }
     let target = parse(path);
     let is_review = matches!(target, Some(Target::AccessReview));
-    if !is_review && !matches!(parts.method, Method::GET | Method::HEAD) {
-        return Status::method_not_allowed().into_response();
-    }
+    let is_read = matches!(parts.method, Method::GET | Method::HEAD);
     match target {
+        Some(target) if !is_read && leases::are_meant(&target) => {
+            leases::change(&server, &target, &parts.method, body).await
+        }
+        _ if !is_review && !is_read => Status::method_not_allowed().into_response(),
         None => (StatusCode::NOT_FOUND, "404 page not found\n").into_response(),
         Some(target) => answer(&server, &target, &parameters, &parts.headers).await,
     }

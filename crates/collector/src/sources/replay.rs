@@ -22,6 +22,7 @@ pub use recording::RecordingError;
 
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings, SpoolUnusable};
+use crate::sharding::Ownership;
 use crate::{CollectorHandles, Config, Outlet, OutletError, SourceContext};
 use player::Player;
 use recording::{Record, Recording};
@@ -116,6 +117,7 @@ impl Replay {
             scrape_interval: config.scrape_interval,
             scrape_timeout: config.scrape_timeout,
             openmetrics: config.openmetrics,
+            ownership: Ownership::everything(Arc::clone(&metrics)),
             metrics,
             health: handles.health,
         };

@@ -41,6 +41,7 @@ pub(crate) struct Endpoint {
     pub openmetrics: OpenMetricsRules,
 }
 
+#[derive(Clone)]
 pub(crate) struct Scraper {
     endpoint: Endpoint,
     client: Client,
@@ -102,11 +103,14 @@ impl Scraper {
         let mut stream = self.context.outlet.target(&self.endpoint.target, self.endpoint.kind);
         let mut schedule = Schedule::new(&self.endpoint.target, self.endpoint.interval);
         while shutdown.guard(schedule.next()).await.is_some() {
-            let Some((same, pending)) = self.scrape(stream, shutdown).await else { return };
+            let Some((same, pending)) = self.scrape(stream, shutdown).await else { break };
             stream = same;
             if let Err(OutletError::Closed) = pending.publish().await {
-                return;
+                break;
             }
+        }
+        if let Some(board) = &self.board {
+            board.set(self.endpoint.url.as_str(), None);
         }
     }
 
@@ -255,6 +259,13 @@ impl Source for Scraper {
     }
 
     async fn run(self: Box<Self>, shutdown: Shutdown) {
-        self.scrape_regularly(&shutdown).await;
+        let ownership = self.context.ownership.clone();
+        let unit = self.endpoint.target.clone();
+        // Each time it comes to this collector, its stream begins anew, in a later epoch.
+        let scrape = |stop: Shutdown| {
+            let scraper = (*self).clone();
+            async move { scraper.scrape_regularly(&stop).await }
+        };
+        ownership.while_owned(("scrape", &unit), &shutdown, scrape).await;
     }
 }

@@ -7,7 +7,7 @@ use sentinel_bus::Delivered;
 use sentinel_model::{LabelPool, Resolution, RollupBatch, Series, Timestamp};
 use sentinel_proto::{DecodeError, RollupDecoder};
 
-use crate::replay::StreamHistory;
+use crate::replay::{Heard, Needs, StreamHistory};
 
 /// Windows of these widths are always key frames. Thirty frames of an hourly stream span more time than the
 /// bus keeps, and a reader that starts in the middle would wait for as long.
@@ -46,7 +46,7 @@ impl RollupStreams {
             self.decoder.release(&batch.stream);
         } else {
             let history = self.histories.entry(Arc::clone(&batch.stream)).or_default();
-            history.push(offset, batch.is_key, batch.window.start);
+            history.push(Heard::unrivalled(offset, batch.is_key, batch.window.start), 0);
         }
         Ok((!is_done).then_some(batch))
     }
@@ -63,8 +63,10 @@ impl RollupStreams {
         if self.position == 0 {
             return None;
         }
-        let needed =
-            self.histories.iter_mut().filter_map(|(stream, history)| history.needed(horizon(stream)));
+        let needed = self
+            .histories
+            .iter_mut()
+            .filter_map(|(stream, history)| history.needed(Needs::since(horizon(stream))));
         Some(needed.min().unwrap_or_else(|| self.position()))
     }
 

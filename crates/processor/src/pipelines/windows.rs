@@ -175,6 +175,7 @@ impl PartitionState {
         let mut outcome = self.windows.apply(offset, &batch, rules);
         if !outcome.is_replay {
             metrics.frames.inc();
+            metrics.superseded_frames.inc_by(u64::from(outcome.is_superseded));
             metrics.samples.inc_by(outcome.n_accepted);
             metrics.repeated_samples.inc_by(outcome.n_repeated);
             metrics.duplicate_samples.inc_by(outcome.n_conflicts);

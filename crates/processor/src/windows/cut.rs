@@ -59,7 +59,7 @@ impl Cut {
     /// of `idle_ms` after the first one behind it at most: so far may live collectors be apart.
     pub(super) fn hear(&mut self, batch: &MetricBatch, slots: &[u32], idle_ms: i64) {
         let at = *self.at.get_or_insert(batch.scraped);
-        if batch.frame == FrameKind::Punctuation {
+        if !batch.frame.has_samples() {
             return;
         }
         let before = self.heard.insert(batch.stream.clone(), (batch.epoch, batch.sequence));

@@ -1,3 +1,5 @@
+mod rivals;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ const LIMITS: WindowLimits = WindowLimits {
     series_limit: 100,
 };
 
-/// One collector's stream, which numbers its frames and sends a key frame every `key_interval`.
+/// One collector's stream of a target of its own, which numbers its frames and sends a key frame every `key_interval`.
 struct Source {
     key: StreamKey,
     sequence: u64,
@@ -22,8 +24,15 @@ struct Source {
 
 impl Source {
     fn new(collector: &str) -> Self {
-        let key = StreamKey { cluster: "c".into(), collector: collector.into(), target: Arc::from("t") };
+        let key = StreamKey { cluster: "c".into(), collector: collector.into(), target: collector.into() };
         Self { key, sequence: 0, key_interval: 6 }
+    }
+
+    /// Of a target that others may have too.
+    fn of_target(collector: &str, target: &str) -> Self {
+        let mut source = Self::new(collector);
+        source.key.target = Arc::from(target);
+        source
     }
 
     /// A frame of `samples` (series number, seconds, value), scraped and complete at `at_s`.
@@ -193,12 +202,21 @@ fn the_limit_counts_a_series_alike_whether_its_place_was_freed_or_not() {
 }
 
 #[test]
-fn two_collectors_of_one_target_count_a_sample_once() {
+fn a_series_of_two_targets_counts_a_sample_once() {
     let (mut one, mut two) = (Source::new("a"), Source::new("b"));
     let mut windows = windows();
     windows.apply(0, &one.frame(5, &[(0, 5, 1.0)]), &Rules::default());
     let outcome = windows.apply(1, &two.frame(5, &[(0, 5, 1.0)]), &Rules::default());
-    assert_eq!((outcome.n_repeated, outcome.n_accepted), (1, 0));
+    assert_eq!((outcome.n_repeated, outcome.n_accepted, windows.n_series()), (1, 0, 1));
+}
+
+#[test]
+fn two_collectors_of_one_target_count_a_sample_once() {
+    let (mut one, mut two) = (Source::of_target("a", "t"), Source::of_target("b", "t"));
+    let mut windows = windows();
+    windows.apply(0, &one.frame(5, &[(0, 5, 1.0)]), &Rules::default());
+    let outcome = windows.apply(1, &two.frame(5, &[(0, 5, 1.0)]), &Rules::default());
+    assert!(outcome.is_superseded && outcome.n_accepted == 0);
     assert_eq!(windows.n_series(), 1);
 }
 

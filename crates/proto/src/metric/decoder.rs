@@ -60,6 +60,7 @@ impl MetricDecoder {
         let kind = match pb::FrameKind::try_from(frame.kind) {
             Ok(pb::FrameKind::Key) => FrameKind::Key,
             Ok(pb::FrameKind::Delta) => FrameKind::Delta,
+            Ok(pb::FrameKind::Punctuation) if frame.is_farewell => FrameKind::Farewell,
             Ok(pb::FrameKind::Punctuation) => FrameKind::Punctuation,
             Ok(pb::FrameKind::Unspecified) | Err(_) => {
                 return Err(DecodeError::Corrupt { detail: "the kind of the frame is unknown" });
@@ -79,7 +80,7 @@ impl MetricDecoder {
             defined: Vec::new(),
             points: Vec::new(),
         };
-        if kind == FrameKind::Punctuation {
+        if !kind.has_samples() {
             return Ok(batch);
         }
         let id = FrameId { epoch: batch.epoch, sequence: batch.sequence, is_key: kind == FrameKind::Key };

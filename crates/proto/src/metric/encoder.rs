@@ -146,15 +146,25 @@ impl MetricEncoder {
 /// A frame without samples that carries a collector's progress. It belongs to no stream: send it to every
 /// partition.
 pub fn punctuation(cluster: &str, collector: &str, epoch: u64, progress: Timestamp) -> Bytes {
-    let frame = pb::MetricFrame {
+    let frame = progress_frame(cluster, collector, epoch, progress);
+    frame::seal(&frame, EncoderConfig::default().zstd_level)
+}
+
+/// The last punctuation of a collector that ends. Readers that do not know of farewells take it for any other.
+pub fn farewell(cluster: &str, collector: &str, epoch: u64, progress: Timestamp) -> Bytes {
+    let frame = pb::MetricFrame { is_farewell: true, ..progress_frame(cluster, collector, epoch, progress) };
+    frame::seal(&frame, EncoderConfig::default().zstd_level)
+}
+
+fn progress_frame(cluster: &str, collector: &str, epoch: u64, progress: Timestamp) -> pb::MetricFrame {
+    pb::MetricFrame {
         cluster: cluster.to_owned(),
         collector: collector.to_owned(),
         epoch_unix_ms: epoch,
         kind: pb::FrameKind::Punctuation.into(),
         scraped_unix_ms: progress.as_millis(),
         ..pb::MetricFrame::default()
-    };
-    frame::seal(&frame, EncoderConfig::default().zstd_level)
+    }
 }
 
 /// Scrapes come almost in the order of the table: mostly nothing is copied.

@@ -112,6 +112,9 @@ fn punctuation_carries_progress_and_belongs_to_no_sequence() {
         assert_eq!((batch.stream, batch.epoch), (stream(""), EPOCH));
         assert!(batch.points.is_empty());
     }
+    let last = decoder.decode(&farewell("test", "c-0", EPOCH, Timestamp::from_millis(78))).expect("readable");
+    assert_eq!((last.frame, last.progress), (FrameKind::Farewell, Timestamp::from_millis(78)));
+    assert!(!last.frame.has_samples());
 }
 
 // === Loss, repetition, restart ===

@@ -23,6 +23,10 @@ impl Status {
     }
 
     pub fn not_found(kind: Kind, name: &str) -> Self {
+        Self::of(kind, name, "not found")
+    }
+
+    fn of(kind: Kind, name: &str, what: &str) -> Self {
         let group = kind.group();
         let resource = match group {
             "" => kind.plural().to_owned(),
@@ -30,8 +34,19 @@ impl Status {
         };
         Self {
             details: Some((name.to_owned(), group, kind.plural())),
-            ..Self::new(404, "NotFound", format!("{resource} \"{name}\" not found"))
+            ..Self::new(404, "NotFound", format!("{resource} \"{name}\" {what}"))
         }
+    }
+
+    pub fn already_exists(kind: Kind, name: &str) -> Self {
+        Self { code: 409, reason: "AlreadyExists", ..Self::of(kind, name, "already exists") }
+    }
+
+    /// The object has changed since the client saw it.
+    pub fn conflict(kind: Kind, name: &str) -> Self {
+        let what =
+            "the object has been modified; please apply your changes to the latest version and try again";
+        Self { code: 409, reason: "Conflict", ..Self::of(kind, name, what) }
     }
 
     pub fn expired(expired: Expired) -> Self {
@@ -67,7 +82,7 @@ impl Status {
         Self::new(
             405,
             "MethodNotAllowed",
-            "the server does not allow this method on the requested resource: a simulated cluster is read-only",
+            "the server does not allow this method on the requested resource: a simulated cluster is read-only, but for Leases",
         )
     }
 

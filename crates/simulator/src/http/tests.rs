@@ -16,6 +16,7 @@ use crate::testing::{Cluster, START, parse};
 
 mod control;
 mod kubelets;
+mod leases;
 mod lists;
 mod logs;
 mod watches;

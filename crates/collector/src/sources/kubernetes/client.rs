@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 pub(crate) use location::{ConnectError, Location};
 pub(super) use location::{check_url, is_link_local};
-pub(super) use request::{Accept, Bounds, CallError, fetch, message_of, next_chunk, open};
+pub(super) use request::{Accept, Bounds, CallError, call, fetch, message_of, next_chunk, open};
 
 use super::KubernetesConfig;
 

@@ -47,6 +47,11 @@ impl Kind {
         self.names().0
     }
 
+    /// Its publishing, as work that has one owner.
+    pub(super) fn unit(self) -> String {
+        format!("objects/{}", self.as_str())
+    }
+
     /// As in URLs and RBAC rules.
     pub(crate) const fn plural(self) -> &'static str {
         self.names().1
@@ -104,12 +109,12 @@ mod tests {
     }
 
     /// `rules` of a role in `docs/rbac.yaml`: group, resource and verb.
-    fn granted(role: &str) -> BTreeSet<(String, String, String)> {
+    fn granted((kind, role): (&str, &str)) -> BTreeSet<(String, String, String)> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rbac.yaml");
         let text = std::fs::read_to_string(path).expect("docs/rbac.yaml");
         let documents = text.split("\n---\n").map(|text| serde_saphyr::from_str(text).expect("YAML"));
         let is_wanted = |document: &Value| {
-            document["kind"] == "ClusterRole" && document["metadata"]["name"].as_str() == Some(role)
+            document["kind"] == kind && document["metadata"]["name"].as_str() == Some(role)
         };
         let role: Value = documents.into_iter().find(is_wanted).expect("the role");
         let texts = |rule: &Value, key: &str| {
@@ -141,10 +146,16 @@ mod tests {
             .collect();
         // What kubelets ask the API server about /metrics/* and /stats/*.
         needed.extend(["nodes/metrics", "nodes/stats"].map(|resource| right("", resource, "get")));
-        assert_eq!(granted("sentinel-mesh"), needed);
-        assert_eq!(granted("sentinel-mesh-logs"), BTreeSet::from([right("", "pods/log", "get")]));
+        assert_eq!(granted(("ClusterRole", "sentinel-mesh")), needed);
+        assert_eq!(
+            granted(("ClusterRole", "sentinel-mesh-logs")),
+            BTreeSet::from([right("", "pods/log", "get")])
+        );
         let proxy = BTreeSet::from([right("", "nodes/proxy", "get")]);
-        assert_eq!(granted("sentinel-mesh-kubelet-proxy"), proxy);
+        assert_eq!(granted(("ClusterRole", "sentinel-mesh-kubelet-proxy")), proxy);
+        let lease = ["create", "delete", "list", "update"];
+        let lease = lease.map(|verb| right("coordination.k8s.io", "leases", verb));
+        assert_eq!(granted(("Role", "sentinel-mesh-leases")), BTreeSet::from(lease));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::client::Connection;
 use super::config::KubeletConfig;
 use super::view::{NodeFacts, View};
 use crate::SourceContext;
+use crate::sharding::Tenure;
 
 /// What a kubelet serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +86,7 @@ struct Running {
     facts: Arc<NodeFacts>,
     trigger: ShutdownTrigger,
     task: Task<()>,
+    _tenure: Tenure,
 }
 
 impl KubeletBoard {
@@ -111,14 +113,15 @@ impl KubeletBoard {
 }
 
 impl Kubelets {
-    /// Scrapes every node of the view for as long as it is there.
+    /// Scrapes every node of the view for as long as it is there, and this collector's.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let mut revision = self.view.revision();
+        let mut changes = self.context.ownership.changes();
         let mut running: HashMap<Arc<str>, Running> = HashMap::new();
         loop {
             revision.mark_unchanged();
             self.follow_nodes(&mut running, &shutdown).await;
-            match shutdown.guard(revision.changed()).await {
+            match shutdown.guard(changes.or(revision.changed())).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) | None => break,
             }
@@ -130,17 +133,20 @@ impl Kubelets {
     }
 
     async fn follow_nodes(&self, running: &mut HashMap<Arc<str>, Running>, shutdown: &Shutdown) {
+        let is_own = |facts: &Arc<NodeFacts>| self.context.ownership.owns(&format!("kubelet/{}", facts.name));
+        let nodes = self.view.nodes().into_iter().filter(is_own);
         let nodes: HashMap<Arc<str>, Arc<NodeFacts>> =
-            self.view.nodes().into_iter().map(|facts| (Arc::clone(&facts.name), facts)).collect();
+            nodes.map(|facts| (Arc::clone(&facts.name), facts)).collect();
         let is_gone = |name: &Arc<str>, old: &Running| nodes.get(name).is_none_or(|new| **new != *old.facts);
         let gone: Vec<_> = running
             .iter()
             .filter(|(name, old)| is_gone(name, old))
             .map(|(name, _)| Arc::clone(name))
             .collect();
+        // All are told before any is waited for.
+        gone.iter().filter_map(|name| running.get(name)).for_each(|node| node.trigger.trigger());
         for name in gone {
             if let Some(node) = running.remove(&name) {
-                node.trigger.trigger();
                 node.task.await;
                 self.board.set(&name, None);
             }
@@ -151,7 +157,8 @@ impl Kubelets {
                 debug!(node = &*facts.name, ip = facts.internal_ip, "scraping a kubelet");
                 let (trigger, stop) = shutdown.child();
                 let scraper = node::NodeScraper::new(self.clone(), Arc::clone(&facts));
-                Running { facts, trigger, task: spawn("kubelet", scraper.run(stop)) }
+                let _tenure = self.context.ownership.tenure("kubelet");
+                Running { facts, trigger, task: spawn("kubelet", scraper.run(stop)), _tenure }
             });
         }
         if running.len() > n_before {

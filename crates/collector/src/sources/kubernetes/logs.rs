@@ -21,8 +21,9 @@ use super::client::Connection;
 use super::config::LogsConfig;
 use super::view::{Life, View};
 use crate::SourceContext;
+use crate::metrics::OwnedUnits;
 use positions::Positions;
-use reader::{ContainerName, Reader};
+use reader::{ContainerName, Reader, unit};
 
 /// What all readers share. Cheap to clone.
 #[derive(Clone)]
@@ -72,12 +73,14 @@ impl Logs {
         self.health.ready();
         self.forget_gone_pods().await;
         let mut revision = self.view.revision();
+        let mut changes = self.context.ownership.changes();
         let mut running: HashMap<ContainerName, Running> = HashMap::new();
         loop {
             revision.mark_unchanged();
             running.retain(|_, reader| !reader.task.is_finished());
+            self.stop_readers(&mut running).await;
             self.start_readers(&mut running, &shutdown);
-            match shutdown.guard(revision.changed()).await {
+            match shutdown.guard(changes.or(revision.changed())).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) | None => break,
             }
@@ -88,6 +91,20 @@ impl Logs {
         }
         for reader in running.into_values() {
             reader.task.await;
+        }
+    }
+
+    /// Lets go of what is another collector's now. Should it come back, that one's reading counts, not where this
+    /// one ended.
+    async fn stop_readers(&self, running: &mut HashMap<ContainerName, Running>) {
+        let is_lost = |name: &ContainerName| !self.context.ownership.owns(&name.unit());
+        let lost: Vec<ContainerName> = running.keys().filter(|name| is_lost(name)).cloned().collect();
+        lost.iter().filter_map(|name| running.get(name)).for_each(|reader| reader.trigger.trigger());
+        for name in lost {
+            if let Some(reader) = running.remove(&name) {
+                reader.task.await;
+                self.forget(&name.key()).await;
+            }
         }
     }
 
@@ -112,6 +129,9 @@ impl Logs {
         if is_first && n_started > 0 {
             info!(n_logs = n_started, "reading logs of containers");
         }
+        let pods: HashSet<&str> = running.keys().map(|name| name.uid.as_str()).collect();
+        let owned = OwnedUnits { kind: "logs" };
+        self.context.metrics.owned_units.get_or_create(&owned).set(pods.len() as i64);
         let n_unread = n_wanted.saturating_sub(self.config.max_streams);
         if n_unread == 0 {
             self.health.ready();
@@ -126,7 +146,8 @@ impl Logs {
         let is_in =
             |namespace: &str| self.namespaces.iter().any(|wanted| wanted == "*" || wanted == namespace);
         let pods = self.view.pods();
-        let pods = pods.iter().filter(|pod| is_in(&pod.namespace));
+        let is_own = |namespace: &str, pod: &str| self.context.ownership.owns(&unit(namespace, pod));
+        let pods = pods.iter().filter(|pod| is_in(&pod.namespace) && is_own(&pod.namespace, &pod.name));
         pods.flat_map(|pod| {
             let started = pod.containers.iter().filter(|container| container.life != Life::NotStarted);
             started.map(|container| ContainerName {

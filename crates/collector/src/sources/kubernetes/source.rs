@@ -1,5 +1,6 @@
 //! The source: finds the cluster, watches it, and keeps everything that depends on what is seen running.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::kind::Kind;
 use super::kubelet::{KubeletBoard, Kubelets};
 use super::logs::Logs;
 use super::view::{Ghosts, View, recall};
-use super::watch::{Board, Synced, Watch, WatchContext};
+use super::watch::{Board, Relists, Synced, Watch, WatchContext};
 use super::{KubeletMode, KubernetesConfig, state_stream};
 use crate::fetch::scrape_client;
 use crate::{Source, SourceContext};
@@ -98,14 +99,17 @@ impl Kubernetes {
 
     async fn collect(self, connection: Arc<Connection>, ghosts: Ghosts, shutdown: &Shutdown) {
         let view = Arc::new(View::new(Arc::clone(&self.context.cluster)));
-        let synced = Synced::new();
+        let (synced, relists) = (Synced::new(), Relists::default());
         let (sender, changes) = mpsc::channel(MAX_CHANGES);
         let intake = Intake {
             view: Arc::clone(&view),
             ghosts,
             synced: synced.clone(),
-            outlet: self.context.outlet.clone(),
-            metrics: Arc::clone(&self.context.metrics),
+            context: self.context.clone(),
+            bus: Arc::clone(&self.bus),
+            kinds: self.kinds.clone(),
+            relists: relists.clone(),
+            owned: BTreeMap::new(),
         };
         let intake = spawn("intake", intake.run(changes));
         let watch = WatchContext {
@@ -115,6 +119,7 @@ impl Kubernetes {
             changes: sender,
             metrics: Arc::clone(&self.context.metrics),
             board: Board::new(self.health.clone(), &self.kinds),
+            relists,
         };
         let mut tasks = self.watches(&watch, &synced, shutdown);
         drop(watch);

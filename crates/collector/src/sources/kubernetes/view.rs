@@ -232,6 +232,23 @@ impl View {
         self.revision.subscribe()
     }
 
+    /// Makes sure that everything of a kind is told again when it is listed next: others have told it until now.
+    pub(crate) fn untell_all(&self, kind: Kind) {
+        let mut inner = self.inner.write();
+        if kind == Kind::Event {
+            inner.events.clear();
+        }
+        let entries = inner.kinds.get_mut(&kind).into_iter().flat_map(|shelf| shelf.objects.values_mut());
+        entries.for_each(|entry| entry.fingerprint = !entry.fingerprint);
+    }
+
+    /// Numbers of the objects of a kind.
+    pub(crate) fn samples_of(&self, kind: Kind) -> Vec<Arc<[StateSample]>> {
+        let inner = self.inner.read();
+        let entries = inner.kinds.get(&kind).into_iter().flat_map(|shelf| shelf.objects.values());
+        entries.map(|entry| Arc::clone(&entry.samples)).collect()
+    }
+
     /// Numbers of all objects.
     pub(crate) fn samples(&self) -> Vec<Arc<[StateSample]>> {
         let inner = self.inner.read();

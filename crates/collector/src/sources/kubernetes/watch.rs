@@ -8,6 +8,7 @@
 mod board;
 mod lines;
 mod list;
+mod relists;
 mod stream;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tracing::{debug, warn};
 pub(super) use board::{Board, Synced};
 pub(super) use lines::{Line, LineBuffer};
 pub(super) use list::encoded;
+pub(super) use relists::Relists;
 
 use super::client::{CallError, Connection};
 use super::config::WatchConfig;
@@ -94,6 +96,7 @@ pub(super) struct WatchContext {
     pub(super) changes: mpsc::Sender<Delta>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) board: Board,
+    pub(super) relists: Relists,
 }
 
 /// The watch of one kind.
@@ -121,13 +124,27 @@ impl Watch {
     async fn forever(&mut self) {
         loop {
             let began = Instant::now();
-            let end = if self.needs_list() { self.list().await } else { self.watch().await };
+            let end = if self.needs_list() { self.list().await } else { self.watch_until_asked().await };
             match end {
                 None => self.went_well(),
                 Some(End::Unwanted) => return,
                 Some(end) => self.recover(end, began.elapsed()).await,
             }
         }
+    }
+
+    /// Watches, until somebody wants to see everything again.
+    async fn watch_until_asked(&mut self) -> Option<End> {
+        let (kind, relists) = (self.kind, self.context.relists.clone());
+        let end = tokio::select! {
+            end = self.watch() => end,
+            () = relists.asked(kind) => {
+                // Whoever asks waits for it: it comes at once.
+                (self.version, self.listed) = (None, None);
+                None
+            }
+        };
+        end
     }
 
     fn needs_list(&self) -> bool {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 
@@ -101,10 +101,34 @@ pub(in super::super) async fn open(
     accept: Accept,
     timeout: Duration,
 ) -> Result<Body, CallError> {
-    let request = http::Request::get(url)
-        .header(ACCEPT, accept.as_str())
-        .body(Body::empty())
-        .map_err(|_| CallError::Url { url: url.to_owned() })?;
+    let request = Request::get(url).header(ACCEPT, accept.as_str()).body(Body::empty());
+    let request = request.map_err(|_| CallError::Url { url: url.to_owned() })?;
+    send(client, request, timeout).await
+}
+
+/// Asks for something to be changed, by a JSON body if it takes one; gives the whole answer.
+pub(in super::super) async fn call(
+    client: &kube::Client,
+    (method, url): (Method, &str),
+    body: Option<Vec<u8>>,
+    bounds: Bounds,
+) -> Result<Bytes, CallError> {
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(ACCEPT, Accept::Json.as_str())
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.map_or_else(Body::empty, Body::from));
+    let request = request.map_err(|_| CallError::Url { url: url.to_owned() })?;
+    let answer = async {
+        let body = send(client, request, bounds.timeout).await?;
+        collect(body, bounds.bytes).await
+    };
+    let timed_out = Err(CallError::Timeout { after: bounds.timeout });
+    tokio::time::timeout(bounds.timeout, answer).await.unwrap_or(timed_out)
+}
+
+async fn send(client: &kube::Client, request: Request<Body>, timeout: Duration) -> Result<Body, CallError> {
     let response = tokio::time::timeout(timeout, client.send(request))
         .await
         .map_err(|_| CallError::Timeout { after: timeout })?

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::header::AUTHORIZATION;
+use http_body_util::BodyExt as _;
 use kube::client::{Body, ConfigExt as _};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, service_fn};
@@ -87,13 +88,17 @@ fn file_token(config: &mut Config) -> Result<Option<Arc<FileToken>>, ConnectErro
     Ok(token.map(Arc::new))
 }
 
-/// Requests of this program have no body.
+/// Requests of this program have no body, or a small one.
 async fn send(
     client: reqwest::Client,
     request: http::Request<Body>,
 ) -> Result<http::Response<reqwest::Body>, BoxError> {
-    let (parts, _) = request.into_parts();
-    let request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let mut request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers);
+    if !body.is_empty() {
+        request = request.body(body);
+    }
     Ok(request.send().await?.into())
 }
 

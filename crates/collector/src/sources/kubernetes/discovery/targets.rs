@@ -8,6 +8,7 @@ use sentinel_runtime::{Component, Shutdown, ShutdownTrigger, Task, spawn};
 
 use super::Wish;
 use crate::ingest::TargetLabels;
+use crate::sharding::Tenure;
 use crate::sources::kubernetes::config::DiscoveryConfig;
 use crate::sources::kubernetes::view::{PodFacts, View};
 use crate::sources::scrape::{Endpoint, Scraper};
@@ -30,6 +31,7 @@ struct Running {
     facts: Arc<PodFacts>,
     trigger: ShutdownTrigger,
     task: Task<()>,
+    _tenure: Tenure,
 }
 
 impl Targets {
@@ -46,10 +48,11 @@ impl Targets {
 
     pub(in super::super) async fn run(mut self, shutdown: Shutdown) {
         let mut revision = self.view.revision();
+        let mut changes = self.context.ownership.changes();
         loop {
             revision.mark_unchanged();
             self.follow_pods(&shutdown).await;
-            match shutdown.guard(revision.changed()).await {
+            match shutdown.guard(changes.or(revision.changed())).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) | None => break,
             }
@@ -61,8 +64,10 @@ impl Targets {
     }
 
     async fn follow_pods(&mut self, shutdown: &Shutdown) {
-        let pods: HashMap<String, Arc<PodFacts>> =
-            self.view.pods().into_iter().map(|pod| (pod.uid.clone(), pod)).collect();
+        let ownership = self.context.ownership.clone();
+        let is_own = |pod: &Arc<PodFacts>| pod.wish.is_some() && ownership.owns(&target(pod));
+        let pods = self.view.pods().into_iter().filter(is_own);
+        let pods: HashMap<String, Arc<PodFacts>> = pods.map(|pod| (pod.uid.clone(), pod)).collect();
         self.refused.retain(|uid, _| pods.contains_key(uid));
         let is_outdated = |uid: &str, old: &PodFacts| {
             pods.get(uid).is_none_or(|new| new.wish != old.wish || new.workload != old.workload)
@@ -73,9 +78,11 @@ impl Targets {
             .filter(|(uid, target)| is_outdated(uid, &target.facts))
             .map(|(uid, _)| uid.clone())
             .collect();
+        // All are told before any is waited for.
+        let told = outdated.iter().filter_map(|uid| self.running.get(uid));
+        told.for_each(|target| target.trigger.trigger());
         for uid in outdated {
             if let Some(target) = self.running.remove(&uid) {
-                target.trigger.trigger();
                 target.task.await;
             }
         }
@@ -101,7 +108,7 @@ impl Targets {
         let Ok(url) = Url::parse(url) else { return self.refuse(uid, "bad_url") };
         let interval = self.context.scrape_interval;
         let endpoint = Endpoint {
-            target: format!("scrape/pods/{}/{}", pod.namespace, pod.name),
+            target: target(pod),
             labels: labels(pod, &url, &self.context.cluster),
             url,
             kind: TargetKind::Scrape,
@@ -112,7 +119,8 @@ impl Targets {
         let scraper = Scraper::new(endpoint, self.client.clone(), self.context.clone());
         let (trigger, stop) = shutdown.child();
         let task = spawn("scrape", async move { scraper.scrape_regularly(&stop).await });
-        self.running.insert(uid, Running { facts: Arc::clone(pod), trigger, task });
+        let _tenure = self.context.ownership.tenure("scrape");
+        self.running.insert(uid, Running { facts: Arc::clone(pod), trigger, task, _tenure });
     }
 
     fn refuse(&mut self, uid: String, reason: &'static str) {
@@ -120,6 +128,11 @@ impl Targets {
             self.context.metrics.reject("discovery", reason);
         }
     }
+}
+
+/// Name of its stream, and of the work that it is.
+fn target(pod: &PodFacts) -> String {
+    format!("scrape/pods/{}/{}", pod.namespace, pod.name)
 }
 
 /// `job` is the workload, so that its pods' series can be told from those of others and summed.

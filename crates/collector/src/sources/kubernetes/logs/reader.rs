@@ -46,10 +46,20 @@ impl ContainerName {
         format!("{}/{}/{}/{}", self.namespace, self.pod, self.uid, self.container)
     }
 
+    /// The work that it is a part of.
+    pub(super) fn unit(&self) -> String {
+        unit(&self.namespace, &self.pod)
+    }
+
     /// The pod's uid in a key.
     pub(super) fn uid_of(key: &str) -> Option<&str> {
         key.split('/').nth(2)
     }
+}
+
+/// The logs of a pod, as work that has one owner.
+pub(super) fn unit(namespace: &str, pod: &str) -> String {
+    format!("logs/{namespace}/{pod}")
 }
 
 pub(super) struct Reader {

@@ -54,6 +54,12 @@ impl Ghosts {
         self.states.insert(key, bare);
     }
 
+    /// Takes what is known of a kind from a later look at the bus.
+    pub(in super::super) fn replace(&mut self, kind: Kind, later: &mut Self) {
+        self.states.retain(|(of, _), _| *of != kind);
+        self.states.extend(later.states.extract_if(|(of, _), _| *of == kind));
+    }
+
     /// Those of a kind that was just listed in whole and that are not in the view: they are deleted now.
     pub(in super::super) fn exorcise(&mut self, kind: Kind, view: &View, now: Timestamp) -> Vec<ObjectState> {
         let mut gone = Vec::new();

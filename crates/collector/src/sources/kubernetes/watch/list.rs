@@ -46,12 +46,16 @@ impl Watch {
         }
     }
 
-    /// Lists of a kind keep a distance, and those of different kinds do not begin in step.
+    /// Lists of a kind keep a distance, unless somebody waits for one, and those of different kinds do not begin in
+    /// step.
     pub(super) async fn wait_for_turn(&self) {
         let Some(listed) = self.listed else { return };
         let interval = self.context.config.relist_interval;
         let jitter = Backoff::new(interval / 16, interval / 16).next_delay();
-        sleep(interval.saturating_sub(listed.elapsed()) + jitter).await;
+        tokio::select! {
+            () = sleep(interval.saturating_sub(listed.elapsed()) + jitter) => {}
+            () = self.context.relists.asked(self.kind) => {}
+        }
     }
 
     async fn all_pages(&mut self) -> Result<String, End> {

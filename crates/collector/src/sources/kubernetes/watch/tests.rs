@@ -46,6 +46,7 @@ async fn watch(config: WatchConfig, lists: Vec<Reply>, watches: Vec<Reply>) -> W
     let (sender, changes) = mpsc::channel(100);
     let metrics = Arc::new(Metrics::default());
     let context = WatchContext {
+        relists: Relists::default(),
         connection: Arc::new(connection),
         config,
         page_bytes: 1 << 20,
@@ -224,6 +225,7 @@ fn idle(config: WatchConfig) -> Watch {
     let settings = KubernetesConfig { url: "http://127.0.0.1:1".into(), ..KubernetesConfig::default() };
     let location = Location::Url(settings.url.clone());
     let context = WatchContext {
+        relists: Relists::default(),
         connection: Arc::new(Connection::load(&settings, location).expect("a connection")),
         config,
         page_bytes: 1 << 20,
