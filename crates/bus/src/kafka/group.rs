@@ -141,9 +141,7 @@ fn judge(error: &KafkaError) -> Answer {
             | Code::StaleMemberEpoch
             | Code::AssignmentLost,
         ) => Answer::Fenced,
-        Some(Code::RebalanceInProgress | Code::InvalidGroupId | Code::WaitingForCoordinator) => {
-            Answer::Rebalancing
-        }
+        Some(Code::RebalanceInProgress | Code::WaitingForCoordinator) => Answer::Rebalancing,
         _ => Answer::Failed(unavailable("a commit has failed", error)),
     }
 }

@@ -87,7 +87,7 @@ impl Setup {
         let admin: AdminClient<Context> = self.clients.create(&self.clients.plain())?;
         let options = AdminOptions::new().request_timeout(Some(self.clients.config.request_timeout));
         let outcome = match self.make(&admin, &options, &missing).await {
-            Ok(None) if missing.is_empty() => self.align(&admin, &options).await,
+            Ok(None) if missing.is_empty() => self.align(&admin, &options).await.map(|()| None),
             outcome => outcome,
         };
         // Dropping it waits for its thread.
@@ -168,11 +168,7 @@ impl Setup {
     }
 
     /// Makes the settings of topics what is declared. A cluster that does not let us is used as it is.
-    async fn align(
-        &self,
-        admin: &AdminClient<Context>,
-        options: &AdminOptions,
-    ) -> Result<Option<String>, BusError> {
+    async fn align(&self, admin: &AdminClient<Context>, options: &AdminOptions) -> Result<(), BusError> {
         let topics: Vec<_> =
             self.table.iter().map(|(topic, _)| ResourceSpecifier::Topic(self.names.topic(*topic))).collect();
         let found = admin.describe_configs(&topics, options).await;
@@ -202,7 +198,7 @@ impl Setup {
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 }
 
