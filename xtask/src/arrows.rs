@@ -10,11 +10,12 @@ const BUS: &str = "sentinel-bus";
 const METRICS: &str = "sentinel-metric-store";
 const LOGS: &str = "sentinel-log-store";
 const CACHE: &str = "sentinel-cache";
+const RECOUNT: &str = "sentinel-recount";
 const RUNTIME: &str = "sentinel-runtime";
 const SIMULATOR: &str = "sentinel-simulator";
 
 /// Ordinary dependencies on crates of this workspace; development dependencies are free.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     (MODEL, &[]),
     (RUNTIME, &[]),
     (PROTO, &[MODEL]),
@@ -24,7 +25,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
     (CACHE, &[RUNTIME]),
     ("sentinel-collector", &[MODEL, PROTO, BUS, RUNTIME]),
     ("sentinel-processor", &[MODEL, PROTO, BUS, METRICS, LOGS, RUNTIME]),
-    ("sentinel-api", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RUNTIME]),
+    (RECOUNT, &[MODEL, PROTO, BUS, METRICS, LOGS, RUNTIME]),
+    ("sentinel-api", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RECOUNT, RUNTIME]),
     (SIMULATOR, &[MODEL, RUNTIME]),
     ("sentinel-testkit", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RUNTIME]),
     (
@@ -38,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             METRICS,
             MODEL,
             "sentinel-processor",
+            RECOUNT,
             RUNTIME,
             SIMULATOR,
         ],

@@ -9,6 +9,7 @@ use sentinel_cache::Cache;
 use sentinel_log_store::LogReader;
 use sentinel_metric_store::MetricReader;
 use sentinel_model::Timestamp;
+use sentinel_recount::Rule;
 use sentinel_runtime::{Health, Shutdown, clock};
 use tokio::sync::Semaphore;
 
@@ -25,6 +26,7 @@ use crate::query::Source;
 use crate::rows::{PodGroups, View};
 use crate::traffic::Traffic;
 use crate::usage;
+use crate::verify::Verifications;
 use crate::ws::Sessions;
 
 /// How this server was started; told on `/status`.
@@ -62,6 +64,9 @@ pub struct State {
     pub recent_events: Feed<EventRow>,
     pub recent_logs: Feed<LogRow>,
     pub dead_letters: DeadLetters,
+    /// As the processor has them, for recounts.
+    pub rules: Vec<Rule>,
+    pub verifications: Verifications,
     pub traffic: Traffic,
     pub freshness: Freshness,
     pub sessions: Sessions,
@@ -88,6 +93,8 @@ pub struct Parts {
     /// Answers that may be given again.
     pub answers: Arc<dyn Cache>,
     pub health: Health,
+    /// As the processor has them.
+    pub rules: Vec<Rule>,
     pub clock: Clock,
 }
 
@@ -103,7 +110,7 @@ impl App {
     }
 
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
-        let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, clock } = parts;
+        let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, rules, clock } = parts;
         let live = Live::new(config.limits.live_series);
         Self(Arc::new(State {
             bus,
@@ -124,6 +131,8 @@ impl App {
             recent_events: Feed::new(MAX_RECENT_EVENTS, MAX_RECENT_BYTES),
             recent_logs: Feed::new(MAX_RECENT_LOGS, MAX_RECENT_BYTES),
             dead_letters: DeadLetters::default(),
+            rules,
+            verifications: Verifications::default(),
             traffic: Traffic::default(),
             freshness: Freshness::default(),
             sessions: Sessions::default(),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 use sentinel_bus::{BusError, Delivered, PollLimit, Start};
-use sentinel_model::{DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Topic};
+use sentinel_model::{CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Topic};
 use sentinel_proto::{DecodeError, RollupDecoder, Wire as _};
 use sentinel_runtime::{Backoff, Component, Shutdown, clock};
 use tracing::{debug, warn};
 
 use crate::app::App;
+use crate::canary;
 use crate::dead_letters::LetterId;
 use crate::rows::{event_of_record, log_id, log_of_record};
 use crate::traffic::TopicOffsets;
@@ -144,6 +145,7 @@ fn key_of(key: &[u8]) -> Option<ObjectKey> {
 pub struct FollowLive {
     /// One for each partition: streams do not cross them.
     decoders: Vec<RollupDecoder>,
+    canaries: CanaryWindows,
 }
 
 impl Follow for FollowLive {
@@ -167,8 +169,10 @@ impl Follow for FollowLive {
             Err(_) => return Err(Skipped::Corrupt),
         };
         let published = delivered.record.timestamp;
+        let seen = self.canaries.read(&batch);
         if is_news {
             app.own.live_lag.set(app.now().millis_since(published) as f64 / 1_000.0);
+            canary::note(&app.own.canaries, canary::hop::LIVE, &seen);
         }
         app.live.apply(batch, published);
         Ok(())

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod app;
+mod canary;
 mod config;
 mod dead_letters;
 mod dto;
@@ -32,6 +33,7 @@ mod tests;
 mod tickets;
 mod traffic;
 mod usage;
+mod verify;
 mod when;
 mod ws;
 

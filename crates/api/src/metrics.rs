@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use sentinel_runtime::Registry;
+use sentinel_runtime::{HopMetrics, Registry};
 
 /// Answers by route (`/api/v1/pods`, `dashboard`, …) and status.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,10 +59,12 @@ pub struct Metrics {
     pub live_refused: Gauge,
     pub live_lag: Gauge<f64, AtomicU64>,
     pub objects: Gauge,
+    pub canaries: HopMetrics,
 }
 
 impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
+        let canaries = HopMetrics::register(registry, "sentinel_api", &crate::canary::hop::ALL);
         let metrics = Self {
             requests: Family::default(),
             // 1 ms to 16 s.
@@ -79,6 +81,7 @@ impl Metrics {
             live_refused: Gauge::default(),
             live_lag: Gauge::default(),
             objects: Gauge::default(),
+            canaries,
         };
         let registry = registry.sub_registry_with_prefix("sentinel_api");
         registry.register("requests", "Requests answered", metrics.requests.clone());

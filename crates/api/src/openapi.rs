@@ -11,7 +11,7 @@ use crate::dto::Problem;
 
 /// Shapes that clients send: here an optional field may be left out. Everywhere else every field is
 /// there, `null` when it has no value.
-const REQUESTS: [&str; 1] = ["ReplayRequest"];
+const REQUESTS: [&str; 2] = ["ReplayRequest", "VerifyRequest"];
 
 const TAGS: [(&str, &str); 12] = [
     ("overview", "The first screen"),

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::dto::pipeline::{ComponentDto, ComponentStateDto, GroupLag, Pipeline, TopicRow};
 use crate::traffic::TopicOffsets;
 
+mod canaries;
 mod newest;
 mod stages;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
     Pipeline {
         generated_at: now.into(),
         stages: stages(facts),
+        canary: canaries::hops(&app.live),
         dead_letters: app.dead_letters.counts(),
         components: components(&report),
         topics,

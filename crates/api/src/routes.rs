@@ -24,6 +24,7 @@ mod pipeline;
 mod pods;
 mod query;
 mod session;
+mod verify;
 mod workloads;
 
 /// All documented routes, relative to `/api/v1`.
@@ -59,6 +60,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(pipeline::list_dead_letters))
         .routes(routes!(pipeline::read_dead_letter))
         .routes(routes!(pipeline::replay_dead_letters))
+        .routes(routes!(verify::start_verification))
+        .routes(routes!(verify::read_verification))
+        .routes(routes!(verify::cancel_verification))
         .routes(routes!(session::read_status))
         .routes(routes!(session::issue_ticket))
 }

@@ -1,7 +1,7 @@
 //! Clusters and namespaces as filters of everything: objects, documents, series.
 
 use sentinel_log_store::{DocumentField, FieldFilter};
-use sentinel_model::{LabelMatcher, MatchOp, ObjectState, Selector};
+use sentinel_model::{CANARY_NAMESPACE, LabelMatcher, MatchOp, ObjectState, Selector};
 
 use crate::error::ApiError;
 use crate::params::Scope;
@@ -49,6 +49,16 @@ impl InScope for Scope {
 fn literal(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || c == '_';
     text.chars().flat_map(|c| (!is_plain(c)).then_some('\\').into_iter().chain([c])).collect()
+}
+
+/// Filters of log lines: those of canaries are shown to whoever asks for their namespace.
+pub fn line_fields(scope: &Scope, others: &[(DocumentField, Vec<String>)]) -> Vec<FieldFilter> {
+    let mut fields = document_fields(scope, others);
+    if scope.namespace.is_empty() {
+        let values = vec![CANARY_NAMESPACE.to_owned()];
+        fields.push(FieldFilter { field: DocumentField::Namespace, values, is_negated: true });
+    }
+    fields
 }
 
 /// Filters of documents: the scope's and others of which each must hold one of its values (none given:

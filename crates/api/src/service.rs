@@ -9,11 +9,13 @@ use sentinel_bus::Bus;
 use sentinel_cache::Cache;
 use sentinel_log_store::LogReader;
 use sentinel_metric_store::MetricReader;
+use sentinel_recount::Rule;
 use sentinel_runtime::admin::Admin;
 use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
 
 use crate::answers;
 use crate::app::{App, Mode, Parts, now};
+use crate::canary;
 use crate::config::{Config, MIN_TOKEN};
 use crate::follow::{
     Follow, FollowDeadLetters, FollowEvents, FollowLive, FollowLogs, FollowObjects, follow, keep_house,
@@ -32,6 +34,8 @@ pub struct ApiHandles {
     pub is_cache_shared: bool,
     pub admin: Admin,
     pub health: Health,
+    /// Rules of the processor, by which a recount expects windows.
+    pub rules: Vec<Rule>,
     /// Answers every address that is not the API's: the files of the dashboard.
     pub dashboard: Router,
 }
@@ -87,11 +91,12 @@ impl Api {
         let local_addr = listener
             .local_addr()
             .map_err(|source| BuildError::Address { listen: config.listen.clone(), source })?;
-        let ApiHandles { bus, metrics, logs, cache, is_cache_shared, admin, health, dashboard } = handles;
+        let ApiHandles { bus, metrics, logs, cache, is_cache_shared, admin, health, rules, dashboard } =
+            handles;
         let component = health.component("api");
         let answers =
             if is_cache_shared { Arc::clone(&cache) } else { sentinel_cache::memory(answers::MAX_BYTES) };
-        let parts = Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, clock: now };
+        let parts = Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, rules, clock: now };
         let (stop_clients, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode, (Metrics::register(registry), shutdown));
         let router = router(app.clone(), admin.router(), dashboard);
@@ -118,6 +123,7 @@ impl Api {
             start::<FollowEvents>(&self.app, component("events"), shutdown),
             start::<FollowLogs>(&self.app, component("logs"), shutdown),
             start::<FollowDeadLetters>(&self.app, component("dead-letters"), shutdown),
+            spawn("canaries", canary::look_regularly(self.app.clone(), shutdown.clone())),
             spawn("keep-house", keep_house(self.app.clone(), shutdown.clone())),
         ]
     }

@@ -15,6 +15,7 @@ use crate::fetch::{UrlError, scrape_client};
 use crate::metrics::Metrics;
 use crate::outlet::{Clock, OutletService, OutletSettings, SpoolUnusable};
 use crate::sharding::{Membership, Sharding, Share};
+use crate::sources::canary::Canary;
 use crate::sources::kubernetes::{Kubernetes, Leases, NOTHING_TO_WATCH};
 use crate::sources::own::OwnMetrics;
 use crate::sources::scrape::Scraper;
@@ -108,6 +109,9 @@ impl Collector {
         }
         if let Some(admin) = handles.admin.filter(|_| config.self_metrics) {
             sources.push(Box::new(OwnMetrics::new(admin, context.clone())));
+        }
+        if config.canary {
+            sources.push(Box::new(Canary::new(context)));
         }
         Ok(Self { sources, outlet: service, sharding })
     }

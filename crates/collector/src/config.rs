@@ -21,6 +21,9 @@ pub struct Config {
     pub scrape_timeout: Duration,
     /// Publish this process's own metrics through the pipeline.
     pub self_metrics: bool,
+    /// Send numbered beats through the pipeline, by which every hop is measured: three samples a second and a
+    /// log line every ten.
+    pub canary: bool,
     /// How targets that answer in OpenMetrics are read.
     pub openmetrics: OpenMetricsRules,
     pub limits: Limits,
@@ -153,6 +156,7 @@ impl Default for Config {
             scrape_interval: Duration::from_secs(10),
             scrape_timeout: Duration::from_secs(8),
             self_metrics: true,
+            canary: true,
             openmetrics: OpenMetricsRules::Strict,
             limits: Limits::default(),
             outlet: OutletConfig::default(),

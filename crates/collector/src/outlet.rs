@@ -51,6 +51,8 @@ pub enum TargetKind {
     State,
     /// This process's own registry.
     Own,
+    /// Numbered beats by which every hop is measured.
+    Canary,
 }
 
 impl TargetKind {
@@ -60,6 +62,7 @@ impl TargetKind {
             Self::Kubelet => "kubelet",
             Self::State => "state",
             Self::Own => "own",
+            Self::Canary => "canary",
         }
     }
 }
@@ -206,7 +209,8 @@ impl Outlet {
         self.shared.settings.series_per_target
     }
 
-    fn next_epoch(&self) -> u64 {
+    /// Larger than any before it, of earlier processes too.
+    pub(crate) fn next_epoch(&self) -> u64 {
         self.shared.epochs.next()
     }
 

@@ -3,6 +3,7 @@
 //! crate on nothing of ours.
 
 mod batch;
+mod canary;
 mod dead_letter;
 mod event;
 mod labels;
@@ -15,6 +16,10 @@ mod time;
 mod topic;
 
 pub use batch::{FrameKind, MetricBatch, Point, StreamKey};
+pub use canary::{
+    CANARY_LIFE, CANARY_NAMESPACE, CANARY_SENT, CANARY_SEQUENCE, CANARY_TARGET, CanaryBeat, CanaryBeats,
+    CanaryCount, CanarySeen, CanaryTrack, CanaryWindows,
+};
 pub use dead_letter::DeadLetter;
 pub use event::{EventBatch, EventRecord, EventSeverity, ObjectRef};
 pub use labels::{LabelPool, Labels, LabelsError, METRIC_NAME};

@@ -9,6 +9,7 @@ mod aggregate;
 #[cfg(feature = "bench")]
 #[doc(hidden)]
 pub mod bench;
+mod canary;
 mod config;
 mod dead_letters;
 mod metrics;

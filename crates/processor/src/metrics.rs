@@ -4,7 +4,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use sentinel_runtime::Registry;
+use sentinel_runtime::{HopMetrics, Registry};
 
 /// Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +29,17 @@ pub(crate) struct Metrics {
     pub(crate) stored_windows: Counter,
     pub(crate) stored_documents: Family<Kind, Counter>,
     pub(crate) pipeline_errors: Family<Pipeline, Counter>,
+    pub(crate) canaries: HopMetrics,
+}
+
+/// Hops that canaries are counted at: samples read from the bus; closed windows read from it; windows and log
+/// lines in their stores.
+pub(crate) mod hop {
+    pub(crate) const BUS: &str = "bus";
+    pub(crate) const WINDOWS: &str = "windows";
+    pub(crate) const METRIC_STORE: &str = "metric_store";
+    pub(crate) const LOG_STORE: &str = "log_store";
+    pub(crate) const ALL: [&str; 4] = [BUS, WINDOWS, METRIC_STORE, LOG_STORE];
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,7 +70,8 @@ pub(crate) struct Pipeline {
 
 impl Metrics {
     pub(crate) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
+        let canaries = HopMetrics::register(registry, "sentinel_processor", &hop::ALL);
+        let metrics = Self { canaries, ..Self::default() };
         let mut counter = |name: &str, help: &str, counter: &Counter| {
             registry.register(format!("sentinel_processor_{name}"), help, counter.clone());
         };

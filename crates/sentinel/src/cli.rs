@@ -43,6 +43,10 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// Recount a span of time in a running instance: what collectors numbered against the bus, the bus against
+    /// windows, windows and log lines against the stores. Exit status 0: everything agrees; 1: holes, doubles or
+    /// differences were found; 2: something could not be checked
+    Verify(VerifyArgs),
     /// Print shell completions
     Completions { shell: Shell },
     /// Print the version
@@ -217,6 +221,21 @@ pub enum ExpositionFormat {
     OpenmetricsLenient,
 }
 
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Event time from which on to recount: 2026-11-21T10:00:00Z, Unix milliseconds, or relative to now
+    #[arg(long, value_name = "TIME", default_value = "-1h", allow_hyphen_values = true)]
+    pub from: String,
+    /// End of the span; before -90s windows have closed and are stored
+    #[arg(long, value_name = "TIME", default_value = "-90s", allow_hyphen_values = true)]
+    pub to: String,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+    #[command(flatten)]
+    pub server: Server,
+}
+
 /// A running instance to talk to.
 #[derive(Args, Clone, Debug)]
 pub struct Server {
@@ -296,6 +315,7 @@ mod tests {
             "sentinel dlq replay --reason late",
             "sentinel demo --speed -1",
             "sentinel replay folder --speed -1",
+            "sentinel verify --from -2h --to -1h --server http://h:1 --output json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }

@@ -4,6 +4,8 @@ mod check;
 mod dlq;
 mod doctor;
 mod serve;
+mod server;
+mod verify;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -46,6 +48,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Check { command: CheckCommand::Metrics(args) } => block_on(check::metrics(&args)),
         Command::Dlq { server, command } => block_on(dlq::run(&server, &command)),
+        Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {
             // Into memory first: a closed pipe would be a panic.
             let mut script = Vec::new();

@@ -9,7 +9,9 @@ use sentinel_bus::Bus;
 use sentinel_collector::{
     Collector, CollectorHandles, Enabled, KubeletMode, Replay, ReplayConfig, ReplayCounts,
 };
-use sentinel_processor::{Processor, ProcessorHandles};
+use sentinel_model::{Resolution, Selector};
+use sentinel_processor::{Processor, ProcessorHandles, RuleConfig};
+use sentinel_recount::{Rule, RuleAction};
 use sentinel_runtime::admin::{Admin, AdminServer};
 use sentinel_runtime::{DataDir, Health, Registry, Stages};
 use sentinel_simulator::Simulator;
@@ -117,6 +119,26 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     Ok(Running { stages, address, health, replayed })
 }
 
+/// The processor's rules as a recount carries them out. An API process that runs alone must be given the same
+/// section `processor`.
+fn recounted_rules(rules: &[RuleConfig]) -> anyhow::Result<Vec<Rule>> {
+    let rule = |rule: &RuleConfig| {
+        let (selector, action) = match rule {
+            RuleConfig::Drop { selector } => (selector, RuleAction::Drop),
+            RuleConfig::SetLabels { selector, labels } => {
+                (selector, RuleAction::SetLabels(labels.clone().into_iter().collect()))
+            }
+            RuleConfig::Store { selector, resolutions } => {
+                let is_chosen = |width: &Resolution| resolutions.iter().any(|name| name == width.as_str());
+                (selector, RuleAction::Store(Resolution::ALL.into_iter().filter(is_chosen).collect()))
+            }
+        };
+        let selector = Selector::parse(selector).context("processor.rules: read a selector")?;
+        Ok(Rule { selector, action })
+    };
+    rules.iter().map(rule).collect()
+}
+
 /// The collector watches the simulated cluster by its address, as it would any other.
 fn watch_only(collector: &mut sentinel_collector::Config, simulator: &Simulator) {
     let kubernetes = &mut collector.kubernetes;
@@ -193,6 +215,7 @@ impl Ground<'_> {
             is_cache_shared: self.config.cache.is_shared(),
             admin: self.admin.clone(),
             health: self.health.clone(),
+            rules: recounted_rules(&self.config.processor.rules)?,
             dashboard: dashboard::router(),
         };
         let name = match input {

@@ -1,9 +1,8 @@
 //! Kills the whole pipeline with SIGKILL at random moments under load, then recounts: what the
-//! collector had acknowledged against what the stores hold.
+//! collector had acknowledged against what the stores hold (`sentinel_recount`, as `sentinel verify` does).
 
 #![expect(clippy::print_stdout, reason = "a long test shows its progress")]
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -14,10 +13,8 @@ use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use sentinel_bus::{Bus, Follower, PollLimit, Start};
-use sentinel_metric_store::{RangeQuery, TimeRange};
-use sentinel_model::{Field, Resolution, Selector, Timestamp, Topic};
-use sentinel_proto::{DecodeError, MetricDecoder};
+use sentinel_model::Timestamp;
+use sentinel_recount::{Books, FindingKind, Progress, Span};
 use sentinel_runtime::{Health, Registry, clock};
 
 /// Series of each scrape.
@@ -154,82 +151,6 @@ fn write_config(folder: &Path, target: &Target) -> PathBuf {
     path
 }
 
-/// Samples by series and time, as they lie on the bus: what was acknowledged.
-async fn acknowledged(bus: &dyn Bus) -> BTreeMap<(String, i64), f64> {
-    let mut samples = BTreeMap::new();
-    let mut follower = bus.follow(Topic::Metrics, Start::Earliest).await.expect("follow the topic");
-    let mut decoders: BTreeMap<u32, (MetricDecoder, BTreeMap<u32, String>)> = BTreeMap::new();
-    while let Some(records) = next(&mut *follower).await {
-        for record in records {
-            let (decoder, names) = decoders.entry(record.position.at.partition).or_default();
-            let batch = match decoder.decode(&record.record.value) {
-                Ok(batch) => batch,
-                Err(DecodeError::Duplicate { .. }) => continue,
-                Err(error) => panic!("a frame on the bus cannot be read: {error}"),
-            };
-            for (reference, series) in batch.defined {
-                names.insert(reference.0, series.labels.to_string());
-            }
-            for point in batch.points {
-                let name = &names[&point.series.0];
-                if name.starts_with("crash_sample{") {
-                    samples.insert((name.clone(), point.timestamp.as_millis()), point.value);
-                }
-            }
-        }
-    }
-    samples
-}
-
-async fn next(follower: &mut dyn Follower) -> Option<Vec<sentinel_bus::Delivered>> {
-    let limit = PollLimit { max_records: 1_000, max_bytes: 1 << 20, wait: Duration::from_millis(200) };
-    let records = follower.poll(limit).await.expect("read the topic");
-    (!records.is_empty() || !follower.is_caught_up()).then_some(records)
-}
-
-/// Count, sum, smallest, largest and last sample of each window, computed in the plainest way.
-fn windows(samples: &BTreeMap<(String, i64), f64>, width_ms: i64) -> BTreeMap<(String, i64), [f64; 5]> {
-    let mut windows: BTreeMap<(String, i64), [f64; 5]> = BTreeMap::new();
-    for ((series, at), value) in samples {
-        let window = windows.entry((series.clone(), at - at.rem_euclid(width_ms))).or_insert([
-            0.0,
-            0.0,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            0.0,
-        ]);
-        let [count, sum, min, max, _] = *window;
-        *window = [count + 1.0, sum + value, min.min(*value), max.max(*value), *value];
-    }
-    windows
-}
-
-async fn stored(
-    reader: &dyn sentinel_metric_store::MetricReader,
-    resolution: Resolution,
-) -> BTreeMap<(String, i64), [f64; 5]> {
-    let mut windows: BTreeMap<(String, i64), [f64; 5]> = BTreeMap::new();
-    for (index, field) in
-        [Field::Count, Field::Sum, Field::Min, Field::Max, Field::Last].into_iter().enumerate()
-    {
-        let query = RangeQuery {
-            selector: Selector::metric("crash_sample"),
-            range: TimeRange { start: Timestamp::from_millis(0), end: Timestamp::from_millis(i64::MAX / 4) },
-            resolution,
-            field,
-            max_series: 1_000,
-            max_points: 10_000_000,
-        };
-        for series in reader.range(&query).await.expect("a range") {
-            for (at, value) in series.points {
-                let key = (series.series.labels.to_string(), at.as_millis());
-                windows.entry(key).or_insert([f64::NAN; 5])[index] = value;
-            }
-        }
-    }
-    windows
-}
-
 #[test]
 fn a_crash_at_any_moment_loses_nothing_and_counts_nothing_twice() {
     let rounds: u64 = sentinel_runtime::config::variable("SENTINEL_CRASH_ROUNDS")
@@ -238,6 +159,7 @@ fn a_crash_at_any_moment_loses_nothing_and_counts_nothing_twice() {
     let seed: u64 =
         sentinel_runtime::config::variable("SENTINEL_CRASH_SEED").and_then(|n| n.parse().ok()).unwrap_or(1);
     println!("seed {seed}, {rounds} rounds");
+    let started_ms = clock::now_millis();
     let mut dice = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let target = Target::start();
@@ -252,7 +174,7 @@ fn a_crash_at_any_moment_loses_nothing_and_counts_nothing_twice() {
     }
     let crashed_ms = clock::now_millis();
     finish(&config, folder.path(), crashed_ms);
-    recount(folder.path(), crashed_ms);
+    recount(folder.path(), (started_ms, crashed_ms));
 }
 
 /// A last life, in which every window that a crash touched closes and reaches the store.
@@ -274,52 +196,43 @@ fn finish(config: &Path, data_dir: &Path, crashed_ms: i64) {
     assert!(life.child.wait().expect("it stops").success(), "see {}", data_dir.join("log").display());
 }
 
-fn recount(data_dir: &Path, crashed_ms: i64) {
+/// Counts everything of all lives anew. What lies on the bus twice was sent again after a crash and is no
+/// difference: readers drop it.
+fn recount(data_dir: &Path, (started_ms, crashed_ms): (i64, i64)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async {
+    let report = runtime.block_on(async {
         let (health, mut registry) = (Health::default(), Registry::default());
         let bus = sentinel_bus::open(&sentinel_bus::Config::default(), data_dir, &health, &mut registry)
             .expect("open the bus");
-        let store = sentinel_metric_store::open(
+        let metrics = sentinel_metric_store::open(
             &sentinel_metric_store::Config::default(),
             data_dir.join("metrics").as_path(),
             &health,
             &mut registry,
         )
-        .expect("open the store");
-        let samples = acknowledged(&*bus).await;
-        let mut values: Vec<u64> = samples.values().map(|value| *value as u64).collect();
-        values.sort_unstable();
-        let n_values = values.len();
-        values.dedup();
-        assert_eq!(values.len(), n_values, "a sample was acknowledged twice");
-        for resolution in [Resolution::TenSeconds, Resolution::OneMinute] {
-            let mut found = stored(&*store.reader, resolution).await;
-            let mut expected = windows(&samples, resolution.as_millis());
-            let newest = newest_of_all(&found);
-            assert!(
-                newest >= crashed_ms - crashed_ms.rem_euclid(resolution.as_millis()),
-                "windows of the crash are missing"
-            );
-            expected.retain(|(_, at), _| *at <= newest);
-            found.retain(|(_, at), _| *at <= newest);
-            println!(
-                "{} windows of {} agree over {} samples",
-                found.len(),
-                resolution.as_str(),
-                samples.len()
-            );
-            assert_eq!(found, expected, "windows of {}", resolution.as_str());
-        }
+        .expect("open the metric store");
+        let logs = sentinel_log_store::open(
+            &sentinel_log_store::Config::default(),
+            data_dir.join("logs").as_path(),
+            &health,
+            &mut registry,
+        )
+        .expect("open the log store");
+        let books = Books { bus, metrics: metrics.reader, logs: logs.reader, rules: Vec::new() };
+        // Up to the end of the minute in which the last crash was.
+        let to = Timestamp::from_millis(crashed_ms - crashed_ms.rem_euclid(60_000) + 60_000);
+        let span = Span { from: Timestamp::from_millis(started_ms), to };
+        sentinel_recount::recount(&books, span, &Progress::default()).await.expect("everything can be read")
     });
-}
-
-/// The newest window that every series has.
-fn newest_of_all(windows: &BTreeMap<(String, i64), [f64; 5]>) -> i64 {
-    let mut newest: BTreeMap<&str, i64> = BTreeMap::new();
-    for (series, at) in windows.keys() {
-        newest.insert(series, *at);
-    }
-    assert_eq!(newest.len() as u64, N_SERIES, "every series has windows");
-    newest.into_values().min().unwrap_or(i64::MIN)
+    let totals = report.totals;
+    println!(
+        "{} frames, {} samples, {} windows and {} lines agree; doubles on the bus: {:?}",
+        totals.n_frames, totals.n_samples, totals.n_windows, totals.n_lines, report.n_findings
+    );
+    let differences: Vec<_> =
+        report.findings.iter().filter(|finding| finding.kind != FindingKind::Double).collect();
+    assert!(differences.is_empty(), "{differences:#?}");
+    assert!(report.not_checked.is_empty(), "{:#?}", report.not_checked);
+    assert!(report.dead_letters.is_empty(), "{:?}", report.dead_letters);
+    assert!(totals.n_samples >= N_SERIES && totals.n_windows >= N_SERIES && totals.n_lines > 0, "{totals:?}");
 }

@@ -19,6 +19,14 @@ pub struct MemoryLogs {
 }
 
 impl MemoryLogs {
+    /// Loses the documents whose text `is_lost` chooses, as no store may; how many they were.
+    pub fn lose(&self, is_lost: impl Fn(&str) -> bool) -> usize {
+        let mut documents = self.documents.lock();
+        let n_before = documents.len();
+        documents.retain(|_, document| !is_lost(&document.body));
+        n_before - documents.len()
+    }
+
     fn check(&self) -> Result<(), LogStoreError> {
         if self.outage.is_on() {
             return Err(LogStoreError::Storage { message: "an outage on purpose".to_owned() });

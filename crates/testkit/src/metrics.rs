@@ -8,7 +8,7 @@ use sentinel_metric_store::{
     MetricName, MetricReader, MetricStoreError, MetricStoreStats, MetricWriter, RangeQuery, ResolutionStats,
     SeriesPoints, WindowRows, WriteReport,
 };
-use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Selector, Series, Timestamp};
+use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Selector, Series, Timestamp, Window};
 
 use crate::Outage;
 
@@ -21,6 +21,13 @@ pub struct MemoryMetrics {
 }
 
 impl MemoryMetrics {
+    /// Loses one window of a series, as no store may; whether it was there.
+    pub fn lose(&self, labels: &Labels, window: Window) -> bool {
+        let mut series = self.series.lock();
+        let windows = series.get_mut(labels).map(|(_, windows)| windows);
+        windows.is_some_and(|windows| windows.remove(&(window.resolution, window.start)).is_some())
+    }
+
     fn check(&self) -> Result<(), MetricStoreError> {
         if self.outage.is_on() {
             return Err(MetricStoreError::Storage { message: "an outage on purpose".to_owned() });

@@ -72,6 +72,10 @@ export function pipelineAt(time: number): Pipeline {
       stage('log-store', 'Log store', 'documents', { rate_per_s: wave('ls', 26), bytes_per_s: wave('lsb', 5200), newest_age_s: 2 + (seconds % 3), status: 'degraded', reason: 'one commit took 4.2 s', details: { n_documents: 1_204_220, disk_bytes: 88_210_442 } }),
       stage('api', 'API', 'requests', { rate_per_s: wave('api', 9.4), newest_age_s: 1.3 + (seconds % 1), details: { n_clients: 2, live_series: 14_820 } }),
     ],
+    canary: (['Read from the bus', 'Live feed', 'Closed windows', 'Written to the metric store', 'Read from the metric store', 'Written to the log store', 'Read from the log store'] as const).map((title, i) => ({
+      id: (['bus', 'live', 'windows', 'metric_store', 'metric_read', 'log_store', 'log_read'] as const)[i] ?? 'bus', title, received_total: 10_000 + Math.round(seconds % 1000), missing_total: 0, doubled_total: 0,
+      latency_p50_s: [0.004, 0.02, 36, 36.2, 38, 0.1, 2.4][i] ?? null, latency_p99_s: [0.018, 0.09, 43, 43.4, 46, 0.4, 4.9][i] ?? null, last_seen: new Date(time - 400).toISOString(),
+    })),
     topics: [
       { name: 'sentinel.metrics.v1', n_partitions: 8, n_records: 331_204, bytes: 31_004_112, published_per_s: wave('t1', 31), groups: [{ name: 'windows', lag: 3 }] },
       { name: 'sentinel.rollups.v1', n_partitions: 8, n_records: 120_220, bytes: 9_114_020, published_per_s: wave('t2', 9), groups: [{ name: 'metric-store', lag: 0 }, { name: 'rollup-stage2', lag: 12 }] },

@@ -494,6 +494,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to recount a span: numbers of collectors against the bus, the bus against windows, windows and lines
+         *     against the stores. One at a time.
+         */
+        post: operations["start_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/verify/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far a recount is, and what it has found. The last eight can be read. */
+        get: operations["read_verification"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/verify/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a recount before its time. */
+        post: operations["cancel_verification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workloads": {
         parameters: {
             query?: never;
@@ -554,6 +608,45 @@ export interface components {
          * @enum {string}
          */
         Auth: "none" | "token";
+        /**
+         * @description What one hop has seen of the numbered beats that every collector sends: three samples a second, a log line
+         *     every ten. `null` is not known yet.
+         */
+        CanaryHop: {
+            /**
+             * Format: int64
+             * @description Beats that came once more; what is replayed after a restart is not among them.
+             */
+            doubled_total: number;
+            id: components["schemas"]["CanaryHopId"];
+            last_seen: components["schemas"]["Time"] | null;
+            /**
+             * Format: double
+             * @description From the sending of a beat until it came by, over the last three minutes. Windows come by when they have
+             *     closed, `metric_read` and `log_read` are looked at every five seconds.
+             */
+            latency_p50_s: number | null;
+            /** Format: double */
+            latency_p99_s: number | null;
+            /**
+             * Format: int64
+             * @description Beats that others before and after show to be missing.
+             */
+            missing_total: number;
+            /**
+             * Format: int64
+             * @description Since the start of the process that counts.
+             */
+            received_total: number;
+            title: string;
+        };
+        /**
+         * @description Where canaries are counted. `bus`: samples read by the processor; `windows`: closed windows read by the
+         *     processor; `metric_store` and `log_store`: written there; `live`: windows that still fill, read by the API;
+         *     `metric_read` and `log_read`: what the API gets when it asks the stores.
+         * @enum {string}
+         */
+        CanaryHopId: "bus" | "live" | "windows" | "metric_store" | "metric_read" | "log_store" | "log_read";
         /**
          * @description What nodes offer, and what the pods in scope ask for and use. Without a namespace `used` is what nodes
          *     measure, which is more than the sum of pods.
@@ -1012,6 +1105,8 @@ export interface components {
             next_page_token: string | null;
         };
         Pipeline: {
+            /** @description In the order of the data; empty without `collector.canary` or `collector.self_metrics`. */
+            canary: components["schemas"]["CanaryHop"][];
             /** @description Health of this process' parts, as on `/ready`. */
             components: {
                 [key: string]: components["schemas"]["ComponentDto"];
@@ -1359,6 +1454,109 @@ export interface components {
             cpu: components["schemas"]["ResourceUsage"];
             memory: components["schemas"]["ResourceUsage"];
         };
+        /** @description A recount, under way or done. */
+        Verification: {
+            error: string | null;
+            finished: components["schemas"]["Time"] | null;
+            from: components["schemas"]["Time"];
+            id: string;
+            /**
+             * Format: double
+             * @description Share of the step that is done.
+             */
+            progress: number;
+            report: components["schemas"]["VerifyReport"] | null;
+            started: components["schemas"]["Time"];
+            state: components["schemas"]["VerifyState"];
+            /** @description What is being counted: `frames`, `windows`, `lines` or `events`. */
+            step: string | null;
+            to: components["schemas"]["Time"];
+        };
+        VerifyFinding: {
+            detail: string;
+            /**
+             * @description `hole`, `double`, `unreadable`, `window_missing`, `window_double`, `window_differs`, `window_unexpected`,
+             *     `line_missing`, `line_double`, `line_unexpected`, `event_missing` or `event_differs`.
+             */
+            kind: string;
+            /** @description What to do about it. */
+            next: string;
+            /** @description Stream, series, pod or event. */
+            subject: string;
+        };
+        VerifyLeftOut: {
+            reason: string;
+            step: string;
+            what: string;
+        };
+        VerifyLetters: {
+            /** Format: int64 */
+            n: number;
+            reason: string;
+            topic: string;
+        };
+        /** @description What was counted, and what does not agree. */
+        VerifyReport: {
+            /** @description Dead letters of the span by topic and reason: loss that is accounted for. */
+            dead_letters: components["schemas"]["VerifyLetters"][];
+            /** @description The first 1,000. */
+            findings: components["schemas"]["VerifyFinding"][];
+            /** @description All of them by kind. */
+            n_findings: {
+                [key: string]: number;
+            };
+            /** @description What could not be judged, and why. It may be as it should, or not. */
+            not_checked: components["schemas"]["VerifyLeftOut"][];
+            totals: components["schemas"]["VerifyTotals"];
+        };
+        /** @description Which span of event time to recount. */
+        VerifyRequest: {
+            /**
+             * @description RFC 3339, Unix milliseconds, or relative to now; `-1h` without it.
+             * @example -1h
+             */
+            from?: string | null;
+            /**
+             * @description `-90s` without it: by then windows have closed and are stored.
+             * @example -90s
+             */
+            to?: string | null;
+        };
+        /** @enum {string} */
+        VerifyState: "running" | "done" | "cancelled" | "failed";
+        VerifyTotals: {
+            /** Format: int64 */
+            events: number;
+            /** Format: int64 */
+            frames: number;
+            /** Format: int64 */
+            lines: number;
+            /** Format: int64 */
+            punctuations: number;
+            /** Format: int64 */
+            samples: number;
+            /** Format: int64 */
+            series: number;
+            /**
+             * Format: int64
+             * @description Series whose windows were compared; less than `series` only if there are too many samples.
+             */
+            series_checked: number;
+            /** Format: int64 */
+            streams: number;
+            /**
+             * Format: int64
+             * @description Numbers of windows that were compared with those published or stored.
+             */
+            values: number;
+            /** Format: int64 */
+            windows: number;
+            /**
+             * Format: int64
+             * @description Windows that a processor published once more after a restart, bit by bit the same.
+             */
+            windows_republished: number;
+        };
         WorkloadDetailDto: components["schemas"]["WorkloadRow"] & {
             conditions: components["schemas"]["ConditionDto"][];
             labels: {
@@ -1407,6 +1605,8 @@ export interface components {
     pathItems: never;
 }
 export type Auth = components['schemas']['Auth'];
+export type CanaryHop = components['schemas']['CanaryHop'];
+export type CanaryHopId = components['schemas']['CanaryHopId'];
 export type Capacity = components['schemas']['Capacity'];
 export type ChangeRow = components['schemas']['ChangeRow'];
 export type Changes = components['schemas']['Changes'];
@@ -1488,6 +1688,14 @@ export type TopRow = components['schemas']['TopRow'];
 export type TopRows = components['schemas']['TopRows'];
 export type Unit = components['schemas']['Unit'];
 export type Usage = components['schemas']['Usage'];
+export type Verification = components['schemas']['Verification'];
+export type VerifyFinding = components['schemas']['VerifyFinding'];
+export type VerifyLeftOut = components['schemas']['VerifyLeftOut'];
+export type VerifyLetters = components['schemas']['VerifyLetters'];
+export type VerifyReport = components['schemas']['VerifyReport'];
+export type VerifyRequest = components['schemas']['VerifyRequest'];
+export type VerifyState = components['schemas']['VerifyState'];
+export type VerifyTotals = components['schemas']['VerifyTotals'];
 export type WorkloadDetailDto = components['schemas']['WorkloadDetailDto'];
 export type WorkloadRow = components['schemas']['WorkloadRow'];
 export type WorkloadStatus = components['schemas']['WorkloadStatus'];
@@ -2671,6 +2879,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerifyRequest"];
+            };
+        };
+        responses: {
+            /** @description It has begun */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As its start told it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The recount */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As its start told it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It ends soon */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Verification"];
                 };
             };
             /** @description What is wrong */

@@ -2,7 +2,7 @@
 import type * as schema from './schema';
 
 export type {
-  Capacity, ChangeRow, Changes, ClusterRow, DeadLetterDetail, DeadLetterRow, EventRow, FacetRow, Histogram, HistogramRow, LatestRow, LogRow, MetricRow, NamespaceRow,
+  CanaryHop, Capacity, ChangeRow, Changes, ClusterRow, DeadLetterDetail, DeadLetterRow, EventRow, FacetRow, Histogram, HistogramRow, LatestRow, LogRow, MetricRow, NamespaceRow,
   NodeRow, ObjectRow, Overview, Pipeline, PodLogLine, PodLogs, PodRow, ProblemRow, RangeAnswer, ReplayAnswer, SeriesStats, Stage, Status, TopicRow, TopRow,
   Usage, WorkloadRow,
 } from './schema';

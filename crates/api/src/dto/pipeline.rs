@@ -100,10 +100,46 @@ pub struct ComponentDto {
     pub reason: String,
 }
 
+/// Where canaries are counted. `bus`: samples read by the processor; `windows`: closed windows read by the
+/// processor; `metric_store` and `log_store`: written there; `live`: windows that still fill, read by the API;
+/// `metric_read` and `log_read`: what the API gets when it asks the stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CanaryHopId {
+    Bus,
+    Live,
+    Windows,
+    MetricStore,
+    MetricRead,
+    LogStore,
+    LogRead,
+}
+
+/// What one hop has seen of the numbered beats that every collector sends: three samples a second, a log line
+/// every ten. `null` is not known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub struct CanaryHop {
+    pub id: CanaryHopId,
+    pub title: String,
+    /// Since the start of the process that counts.
+    pub received_total: u64,
+    /// Beats that others before and after show to be missing.
+    pub missing_total: u64,
+    /// Beats that came once more; what is replayed after a restart is not among them.
+    pub doubled_total: u64,
+    /// From the sending of a beat until it came by, over the last three minutes. Windows come by when they have
+    /// closed, `metric_read` and `log_read` are looked at every five seconds.
+    pub latency_p50_s: Option<f64>,
+    pub latency_p99_s: Option<f64>,
+    pub last_seen: Option<Time>,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Pipeline {
     pub generated_at: Time,
     pub stages: Vec<Stage>,
+    /// In the order of the data; empty without `collector.canary` or `collector.self_metrics`.
+    pub canary: Vec<CanaryHop>,
     pub topics: Vec<TopicRow>,
     pub dead_letters: DeadLetterCounts,
     /// Health of this process' parts, as on `/ready`.

@@ -10,7 +10,7 @@ use crate::dto::pipeline::{Stage, StageId, StageStatus};
 use crate::live::Live;
 
 /// An overlay with two windows of each metric.
-fn live(metrics: &[(&str, f64, f64)]) -> Live {
+pub(crate) fn live(metrics: &[(&str, f64, f64)]) -> Live {
     let live = Live::new(100);
     // As selectors are written, with equality only.
     let series = |text: &str| {

@@ -11,7 +11,7 @@ use crate::dto::record::{FacetRow, Histogram, HistogramRow};
 use crate::dto::{Items, Page};
 use crate::error::ApiError;
 use crate::params::{Bucket, EventFilter, Facet, LogFilter, Paging, Scope, Span};
-use crate::scope::document_fields;
+use crate::scope::{document_fields, line_fields};
 
 /// Histograms have no more buckets than this; without a wish, about a hundred.
 const MAX_BUCKETS: i64 = 2_000;
@@ -56,7 +56,7 @@ impl Chosen {
         Self {
             kind: DocumentKind::Log,
             text: filter.q.unwrap_or_default(),
-            fields: document_fields(scope, &fields),
+            fields: line_fields(scope, &fields),
         }
     }
 

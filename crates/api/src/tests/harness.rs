@@ -73,6 +73,7 @@ impl Harness {
             is_cache_shared: false,
             answers: Arc::clone(&answers) as _,
             health: health.clone(),
+            rules: Vec::new(),
             clock: || NOW,
         };
         let mut registry = Registry::default();

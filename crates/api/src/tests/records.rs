@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::harness::{Harness, ago};
 
-fn document(kind: DocumentKind, id: u128, body: &str, at: Timestamp) -> Document {
+pub(crate) fn document(kind: DocumentKind, id: u128, body: &str, at: Timestamp) -> Document {
     let is_event = kind == DocumentKind::Event;
     Document {
         id: DocumentId(id),
@@ -106,6 +106,19 @@ async fn a_field_takes_several_values_and_fields_narrow_each_other() {
         let events = harness.json(&format!("/api/v1/events?{asked}")).await;
         assert_eq!(events["items"].as_array().expect("a list").len(), n, "{asked}");
     }
+}
+
+#[tokio::test]
+async fn lines_of_canaries_are_shown_to_whoever_asks_for_their_namespace() {
+    let harness = with_lines(1).await;
+    let mut canary = document(DocumentKind::Log, 99, "canary 0 started=1 sent=1", ago(5));
+    canary.namespace = "sentinel-canary".into();
+    harness.logs.write(vec![canary]).await.expect("the fake takes everything");
+    assert_eq!(bodies(&harness.json("/api/v1/logs").await), ["line 0"]);
+    let facets = harness.json("/api/v1/logs/facets?field=namespace").await;
+    assert_eq!(facets["items"], json!([{"value": "shop", "count": 1}]));
+    let asked = harness.json("/api/v1/logs?namespace=sentinel-canary").await;
+    assert_eq!(bodies(&asked), ["canary 0 started=1 sent=1"]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ pub(crate) fn build(config: Config) -> Result<(Api, Rest), BuildError> {
     let health = Health::default();
     let mut registry = Registry::default();
     let handles = |admin: Admin| ApiHandles {
+        rules: Vec::new(),
         bus: Arc::new(bus.clone()),
         metrics: Arc::new(MemoryMetrics::default()),
         logs: Arc::new(MemoryLogs::default()),

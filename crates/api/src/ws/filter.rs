@@ -1,6 +1,6 @@
 //! What a subscription wants to see.
 
-use sentinel_model::Selector;
+use sentinel_model::{CANARY_NAMESPACE, Selector};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -206,7 +206,9 @@ impl EventWatch {
 
 impl LogWatch {
     pub fn accepts(&self, line: &LogRow) -> bool {
-        self.scope.holds_names(&line.cluster, &line.namespace)
+        let is_shown = !self.scope.namespace.is_empty() || line.namespace != CANARY_NAMESPACE;
+        is_shown
+            && self.scope.holds_names(&line.cluster, &line.namespace)
             && is_any(&self.severity, &line.severity)
             && is_any(&self.pod, &line.pod)
             && is_any(&self.container, &line.container)

@@ -17,6 +17,7 @@ use crate::{KubernetesConfig, OutletConfig, OutletPolicy, ScrapeTarget};
 fn config() -> Config {
     Config {
         id: "c1".to_owned(),
+        canary: false,
         kubernetes: KubernetesConfig { enabled: Enabled::Never, ..KubernetesConfig::default() },
         ..Config::default()
     }

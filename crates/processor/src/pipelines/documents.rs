@@ -13,6 +13,7 @@ use sentinel_proto::{Wire, WireError};
 use sentinel_runtime::Shutdown;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::canary::LineCanaries;
 use crate::dead_letters;
 use crate::metrics::Kind;
 use crate::pipeline::{Pipeline, Stage, Stopped};
@@ -30,6 +31,7 @@ pub(crate) struct DocumentsStage {
     shutdown: Shutdown,
     /// Next offsets.
     positions: BTreeMap<u32, u64>,
+    canaries: LineCanaries,
 }
 
 /// Documents that wait for their write.
@@ -60,7 +62,14 @@ impl DocumentsStage {
         writer: Arc<dyn LogWriter>,
         shutdown: Shutdown,
     ) -> Self {
-        Self { pipeline, kind, writer, shutdown, positions: BTreeMap::new() }
+        Self {
+            pipeline,
+            kind,
+            writer,
+            shutdown,
+            positions: BTreeMap::new(),
+            canaries: LineCanaries::default(),
+        }
     }
 
     fn documents(&self, record: &Delivered) -> Result<Vec<Document>, WireError> {
@@ -71,7 +80,7 @@ impl DocumentsStage {
     }
 
     /// Gives dead letters of the documents that the store will never take.
-    async fn write(&self, pending: Pending, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
+    async fn write(&mut self, pending: Pending, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
         let Pending { documents, origins, .. } = pending;
         if documents.is_empty() {
             return Ok(Vec::new());
@@ -82,6 +91,7 @@ impl DocumentsStage {
         let kind = Kind { kind: if self.kind == DocumentKind::Log { "log" } else { "event" } };
         let metrics = &self.pipeline.metrics;
         metrics.stored_documents.get_or_create(&kind).inc_by(report.n_written as u64);
+        self.canaries.stored(&documents, metrics);
         let letter = |rejected: RejectedDocument| {
             let (origin, index) = *origins.get(rejected.index)?;
             let record = &records[origin];
@@ -118,6 +128,7 @@ impl DocumentsStage {
 #[async_trait]
 impl Stage for DocumentsStage {
     fn assigned(&mut self, at: TopicPartition, _: Option<&Commit>) {
+        self.canaries.restart();
         self.positions.remove(&at.partition);
     }
 

@@ -11,7 +11,9 @@ use sentinel_proto::DecodeError;
 use sentinel_runtime::Shutdown;
 
 use super::rollup_streams::RollupStreams;
+use crate::canary;
 use crate::dead_letters;
+use crate::metrics::hop;
 use crate::pipeline::{Pipeline, Stage, Stopped};
 
 /// Rows in one write. The records of one poll may hold a thousand times as many, and a write that may have
@@ -71,10 +73,14 @@ impl MetricStoreStage {
     }
 
     async fn write_all(&mut self, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
-        let (mut pending, mut letters) = (Pending::default(), Vec::new());
+        let (mut pending, mut letters, mut seen) = (Pending::default(), Vec::new(), Vec::new());
         for (origin, record) in records.iter().enumerate() {
             let Some(streams) = self.partitions.get_mut(&record.position.at.partition) else { continue };
-            match rows(streams, record) {
+            let rows = rows(streams, record);
+            let canaries = streams.take_seen();
+            canary::note_all(&self.pipeline.metrics, hop::WINDOWS, &canaries);
+            seen.extend(canaries);
+            match rows {
                 Ok(Some(mut rows)) => {
                     while let Some(more) = pending.fill(&mut rows, origin) {
                         letters.extend(self.write(more, records).await?);
@@ -90,6 +96,7 @@ impl MetricStoreStage {
             }
         }
         letters.extend(self.write(pending, records).await?);
+        canary::note_all(&self.pipeline.metrics, hop::METRIC_STORE, &seen);
         Ok(letters)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 use sentinel_bus::Delivered;
-use sentinel_model::{LabelPool, Resolution, RollupBatch, Series, Timestamp};
+use sentinel_model::{CanarySeen, CanaryWindows, LabelPool, Resolution, RollupBatch, Series, Timestamp};
 use sentinel_proto::{DecodeError, RollupDecoder};
 
 use crate::replay::{Heard, Needs, StreamHistory};
@@ -22,13 +22,23 @@ pub(crate) struct RollupStreams {
     position: u64,
     /// Messages below this were handled before the restart; they are only decoded again.
     done_until: u64,
+    canaries: CanaryWindows,
+    /// What canaries have told since it was last taken.
+    seen: Vec<CanarySeen>,
 }
 
 impl RollupStreams {
     /// Messages below `done_until` are only decoded. Equal labels are held in common.
     pub(crate) fn new(done_until: u64, labels: Arc<LabelPool>) -> Self {
         let decoder = RollupDecoder::sharing(labels);
-        Self { decoder, histories: AHashMap::new(), position: 0, done_until }
+        Self {
+            decoder,
+            histories: AHashMap::new(),
+            position: 0,
+            done_until,
+            canaries: CanaryWindows::default(),
+            seen: Vec::new(),
+        }
     }
 
     /// Decodes and notes one message; `None` for those that were handled before the restart, and repeats.
@@ -42,6 +52,12 @@ impl RollupStreams {
             Err(DecodeError::Duplicate { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
+        if batch.window.resolution == Resolution::TenSeconds {
+            let seen = self.canaries.read(&batch);
+            if !is_done {
+                self.seen.extend(seen);
+            }
+        }
         if batch.is_key && is_self_contained(batch.window.resolution) {
             self.decoder.release(&batch.stream);
         } else {
@@ -49,6 +65,11 @@ impl RollupStreams {
             history.push(Heard::unrivalled(offset, batch.is_key, batch.window.start), 0);
         }
         Ok((!is_done).then_some(batch))
+    }
+
+    /// What windows of 10 s that were not handled before tell of canaries.
+    pub(crate) fn take_seen(&mut self) -> Vec<CanarySeen> {
+        std::mem::take(&mut self.seen)
     }
 
     /// The series of a stream by number, as of its last message. Those of self-contained messages are in the

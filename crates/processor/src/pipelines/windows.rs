@@ -14,6 +14,7 @@ use tracing::warn;
 use super::epoch;
 use super::outbox::Outbox;
 use crate::aggregate::Sample;
+use crate::canary::BusCanaries;
 use crate::dead_letters;
 use crate::metrics::{Metrics, Partition, Resolved};
 use crate::pipeline::{Pipeline, Stage, Stopped};
@@ -36,6 +37,7 @@ struct PartitionState {
     windows: Windows,
     outbox: Outbox,
     losses: Losses,
+    canaries: BusCanaries,
     /// Of the streams that are published.
     epoch: u64,
     claim: Commit,
@@ -99,6 +101,7 @@ impl Stage for WindowsStage {
             decoder: MetricDecoder::sharing(Arc::clone(&self.pipeline.labels)),
             windows: Windows::new(self.limits, Some((offset, checkpoint.unwrap_or_default()))),
             losses: Losses::default(),
+            canaries: BusCanaries::default(),
             outbox: Outbox::new(&format!("p{}", at.partition), epoch, n_partitions, &resolutions),
             epoch,
             claim,
@@ -160,6 +163,7 @@ impl PartitionState {
             Ok(batch) => batch,
             Err(error) => {
                 let is_replay = self.windows.is_replay(offset);
+                BusCanaries::refuse(&error, is_replay, metrics);
                 if !is_replay {
                     metrics.lost_frames.inc_by(self.losses.count(&error));
                 }
@@ -173,6 +177,7 @@ impl PartitionState {
         };
         self.losses.heal(&batch.stream);
         let mut outcome = self.windows.apply(offset, &batch, rules);
+        self.canaries.read(&batch, outcome.is_replay, metrics);
         if !outcome.is_replay {
             metrics.frames.inc();
             metrics.superseded_frames.inc_by(u64::from(outcome.is_superseded));

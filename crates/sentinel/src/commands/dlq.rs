@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::server::ask;
 use crate::cli::{DlqCommand, Server};
 
 pub async fn run(server: &Server, command: &DlqCommand) -> anyhow::Result<ExitCode> {
@@ -40,33 +40,7 @@ pub async fn run(server: &Server, command: &DlqCommand) -> anyhow::Result<ExitCo
 }
 
 fn request(client: &Client, server: &Server, method: Method, path: &str) -> RequestBuilder {
-    let url = format!("{}/api/v1/dead-letters{path}", server.server.trim_end_matches('/'));
-    let request = client.request(method, url);
-    match &server.token {
-        Some(token) => request.bearer_auth(token),
-        None => request,
-    }
-}
-
-async fn ask(server: &Server, request: RequestBuilder) -> anyhow::Result<Value> {
-    let response = request.send().await.with_context(|| {
-        format!("{} does not answer; is sentinel running there? (--server URL)", server.server)
-    })?;
-    let status = response.status();
-    let answer: Value =
-        response.json().await.with_context(|| format!("{} answered {status} without JSON", server.server))?;
-    if status.is_success() {
-        return Ok(answer);
-    }
-    anyhow::bail!("{}", refusal(status, &answer))
-}
-
-/// `404 Not Found: there is no such dead letter; list them with …`
-fn refusal(status: StatusCode, answer: &Value) -> String {
-    let text = |key: &str| answer[key].as_str().unwrap_or_default().trim_end_matches('.').to_owned();
-    let parts = [text("detail"), text("hint")];
-    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { status.to_string() } else { format!("{status}: {}", parts.join("; ")) }
+    super::server::request(client, server, method, &format!("/dead-letters{path}"))
 }
 
 /// What was asked for and not put back.
@@ -99,14 +73,6 @@ fn list(answer: &Value) -> anyhow::Result<ExitCode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_refusal_reads_as_one_sentence() {
-        let answer = json!({"detail": "there is no such letter.", "hint": "list them"});
-        let text = refusal(StatusCode::NOT_FOUND, &answer);
-        assert_eq!(text, "404 Not Found: there is no such letter; list them");
-        assert_eq!(refusal(StatusCode::BAD_GATEWAY, &json!({})), "502 Bad Gateway");
-    }
 
     #[test]
     fn what_was_not_put_back_is_named() {
