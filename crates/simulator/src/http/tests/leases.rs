@@ -1,3 +1,5 @@
+//! Leases as clients write them.
+
 use axum::http::Method;
 use serde_json::json;
 

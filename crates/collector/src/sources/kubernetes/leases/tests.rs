@@ -143,7 +143,7 @@ async fn whoever_cannot_renew_stops_before_others_may_begin_and_goes_on_when_it_
     let failed = Instant::now();
     wait_until("it has nothing", || member.n_owned() == 0).await;
     assert!(failed.elapsed() < 2 * TERM, "{:?}", failed.elapsed());
-    assert!(member.is_degraded("nothing is collected here"));
+    wait_until("it says so", || member.is_degraded("nothing is collected here")).await;
     cluster.ask(Method::DELETE, "/simulator/failures", &Value::Null).await;
     wait_until("it has everything again", || member.n_owned() == 64).await;
     member.leave().await;
