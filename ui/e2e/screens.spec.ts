@@ -22,7 +22,7 @@ const SCREENS = [
   { name: 'events', path: '/events?range=1h', sign: '[role=row][aria-rowindex="2"]' },
   { name: 'explorer', path: '/explorer?match=pod_memory_working_set_bytes&by=namespace&aggregate=sum', sign: '.legend tbody tr' },
   { name: 'logs', path: '/logs?range=1h', sign: '.list .line' },
-  { name: 'pipeline', path: '/pipeline', sign: '.grid:has(.stage) h2:text-is("Targets")' },
+  { name: 'pipeline', path: '/pipeline', sign: '.grid:has(.stage):has(h2:text-is("Canary")) h2:text-is("Targets")' },
 ];
 
 let world: World;

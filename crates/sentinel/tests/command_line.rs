@@ -106,3 +106,10 @@ fn errors_tell_each_cause_once() {
     assert_eq!(code, Some(1));
     assert_eq!(stderr.matches("os error 2").count(), 1, "{stderr}");
 }
+
+#[test]
+fn a_recount_that_nobody_answers_could_not_be_checked() {
+    let (code, stdout, stderr) = run(&["verify", "--server", "http://127.0.0.1:1"]);
+    assert_eq!((code, stdout.as_str()), (Some(2), ""), "{stderr}");
+    assert!(stderr.contains("does not answer; is sentinel running there?"), "{stderr}");
+}
