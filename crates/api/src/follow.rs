@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ahash::AHashSet;
 use sentinel_bus::{BusError, Delivered, PollLimit, Start};
+use sentinel_log_store::DocumentId;
 use sentinel_model::{CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Topic};
 use sentinel_proto::{DecodeError, RollupDecoder, Wire as _};
 use sentinel_runtime::{Backoff, Component, Shutdown, clock};
@@ -13,7 +14,7 @@ use tracing::{debug, warn};
 use crate::app::App;
 use crate::canary;
 use crate::dead_letters::LetterId;
-use crate::rows::{event_of_record, log_id, log_of_record};
+use crate::rows::{event_of_record, log_of_record};
 use crate::traffic::TopicOffsets;
 
 const POLL: PollLimit = PollLimit { max_records: 1_000, max_bytes: 4 << 20, wait: Duration::from_secs(1) };
@@ -197,9 +198,10 @@ impl Follow for FollowLogs {
 
     fn take(&mut self, app: &App, delivered: Delivered, _: bool) -> Result<(), Skipped> {
         let batch = LogBatch::decode(&delivered.record.value).map_err(|_| Skipped::Corrupt)?;
-        let rows = batch.records.into_iter().enumerate().map(|(index, record)| {
+        let ids = batch.line_ids();
+        let rows = batch.records.into_iter().zip(ids).map(|(record, id)| {
             let bytes = size_of::<crate::dto::record::LogRow>() + 2 * 64 + record.body.len();
-            (log_of_record(record, &batch.cluster, log_id(delivered.position, index)), bytes)
+            (log_of_record(record, &batch.cluster, DocumentId(id)), bytes)
         });
         app.recent_logs.push(rows);
         Ok(())

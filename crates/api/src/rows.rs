@@ -13,7 +13,7 @@ mod workload;
 
 pub use node::node_row;
 pub use pod::{container_rows, pod_row};
-pub use record::{event_of_document, event_of_record, log_id, log_of_document, log_of_record};
+pub use record::{event_of_document, event_of_record, log_of_document, log_of_record};
 pub use workload::{
     KINDS as WORKLOAD_KINDS, PodGroups, is_finished, is_top_level, pod_usage, pod_used, workload_row,
 };

@@ -1,6 +1,5 @@
 //! Rows of events and log lines, from the log store and from the bus: the same record is the same row.
 
-use sentinel_bus::Position;
 use sentinel_log_store::{Document, DocumentId};
 use sentinel_model::{EventRecord, Labels, LogRecord, Timestamp};
 use serde::Deserialize;
@@ -20,21 +19,8 @@ struct EventExtra {
 
 /// Identity of an event's document: every repeat replaces the state before it.
 pub fn event_id(cluster: &str, uid: &str) -> DocumentId {
-    id_of([("cluster", cluster), ("uid", uid)])
-}
-
-/// Identity of a log line's document: its place on the bus.
-pub fn log_id(position: Position, index: usize) -> DocumentId {
-    id_of([
-        ("topic", position.at.topic.as_str()),
-        ("partition", &position.at.partition.to_string()),
-        ("offset", &position.offset.to_string()),
-        ("index", &index.to_string()),
-    ])
-}
-
-fn id_of<const N: usize>(parts: [(&str, &str); N]) -> DocumentId {
-    DocumentId(Labels::from_pairs(parts).map_or(0, |labels| labels.id().as_u128()))
+    let identity = [("cluster", cluster), ("uid", uid)];
+    DocumentId(Labels::from_pairs(identity).map_or(0, |labels| labels.id().as_u128()))
 }
 
 pub fn event_of_record(record: EventRecord, cluster: &str) -> EventRow {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ahash::AHashMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
@@ -11,7 +10,6 @@ use sentinel_log_store::{Document, DocumentId, DocumentKind, LogWriter, Rejected
 use sentinel_model::{EventBatch, EventRecord, Labels, LogBatch, LogRecord, Topic};
 use sentinel_proto::{Wire, WireError};
 use sentinel_runtime::Shutdown;
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::canary::LineCanaries;
 use crate::dead_letters;
@@ -172,16 +170,9 @@ impl Stage for DocumentsStage {
 }
 
 fn of_logs(batch: LogBatch) -> Vec<Document> {
-    let cluster = batch.cluster;
-    let mut occurrences: AHashMap<DocumentId, u32> = AHashMap::new();
-    let document = |record: LogRecord| {
-        let first = id_of(&cluster, &record, 0);
-        let n_before = occurrences.entry(first).or_default();
-        let id = if *n_before == 0 { first } else { id_of(&cluster, &record, *n_before) };
-        *n_before += 1;
-        of_log(record, &cluster, id)
-    };
-    batch.records.into_iter().map(document).collect()
+    let ids = batch.line_ids();
+    let LogBatch { cluster, records, .. } = batch;
+    records.into_iter().zip(ids).map(|(record, id)| of_log(record, &cluster, DocumentId(id))).collect()
 }
 
 fn of_log(record: LogRecord, cluster: &Arc<str>, id: DocumentId) -> Document {
@@ -244,19 +235,6 @@ fn of_event(record: EventRecord, cluster: &Arc<str>) -> Document {
         body: record.message,
         extra: extra.to_string(),
     }
-}
-
-/// A line is who wrote it, when, and what: the same line has the same identity whoever reads it and however
-/// often it is published (ADR 0004). `n_before` tells apart lines of one batch that are equal in all of it.
-fn id_of(cluster: &str, record: &LogRecord, n_before: u32) -> DocumentId {
-    let mut hash = Xxh3::new();
-    // Lengths first, so that no two lists of texts run together into the same bytes.
-    let texts = [cluster, &record.namespace, &record.pod, &record.container, &record.body];
-    texts.iter().for_each(|text| hash.update(&(text.len() as u64).to_le_bytes()));
-    texts.iter().for_each(|text| hash.update(text.as_bytes()));
-    hash.update(&record.timestamp_ns.to_le_bytes());
-    hash.update(&n_before.to_le_bytes());
-    DocumentId(hash.digest128())
 }
 
 #[cfg(test)]
