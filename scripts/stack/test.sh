@@ -14,7 +14,11 @@ chmod 755 "$run"
 export SENTINEL_STACK_RUN=$run SENTINEL_STACK_PORT=${SENTINEL_STACK_PORT:-21000} SENTINEL_STACK_REQUIRED=1
 trap 'scripts/stack/down.sh --wipe; rm -rf "$run"' EXIT
 servers=(kafka influxdb elasticsearch redis)
-[[ ${1:-} == chaos ]] || servers+=(opensearch2 opensearch3)
+if [[ ${1:-} == chaos ]]; then
+  servers=(--brokers 3 "${servers[@]}")
+else
+  servers+=(opensearch2 opensearch3)
+fi
 scripts/stack/up.sh "${servers[@]}"
 source "$run/env"
 

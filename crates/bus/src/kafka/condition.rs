@@ -52,7 +52,9 @@ impl Condition {
     /// What a client says of its connections. Whatever else, the cluster is asked anew.
     pub fn note_client_error(&self, code: Code, reason: &str) {
         let Some((advice, is_specific)) = advice(code) else { return };
-        let reason = format!("{advice} ({reason}); it is tried again by itself");
+        // That nobody answers comes from every client with another count of brokers: one text, one line in the log.
+        let detail = if is_specific { format!(" ({reason})") } else { String::new() };
+        let reason = format!("{advice}{detail}; it is tried again by itself");
         self.put(Part::Connection, Fault { reason, since: Instant::now(), is_specific });
         self.alarm.notify_one();
     }
@@ -137,7 +139,10 @@ mod tests {
         let (condition, health) = condition();
         assert_eq!(state(&health), ComponentState::Starting);
         condition.note_client_error(Code::AllBrokersDown, "1/1 brokers are down");
-        assert!(matches!(state(&health), ComponentState::Degraded(reason) if reason.contains("bus.brokers")));
+        let degraded = state(&health);
+        assert!(matches!(&degraded, ComponentState::Degraded(reason) if reason.contains("bus.brokers")));
+        condition.note_client_error(Code::AllBrokersDown, "2/2 brokers are down");
+        assert_eq!(state(&health), degraded, "the same fault is told once");
         condition.reached();
         assert_eq!(state(&health), ComponentState::Ready);
     }

@@ -142,6 +142,7 @@ fn scraping(server: &Server, sharding: ShardingConfig) -> Config {
     Config {
         kubernetes: KubernetesConfig { enabled: Enabled::Never, ..KubernetesConfig::default() },
         self_metrics: false,
+        canary: false,
         scrape: (0..N_TARGETS).map(target).collect(),
         sharding,
         ..Config::default()
@@ -232,6 +233,7 @@ async fn objects_kubelets_and_logs_move_with_their_collector() {
     let config = Config {
         kubernetes,
         self_metrics: false,
+        canary: false,
         scrape_interval: Duration::from_millis(300),
         scrape_timeout: Duration::from_millis(300),
         sharding: ShardingConfig::Group(GroupConfig::default()),

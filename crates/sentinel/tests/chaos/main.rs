@@ -19,7 +19,7 @@ use world::{Fault, World};
 /// What every change has to survive: some minutes.
 const SHORT: [Fault; 9] = [
     Fault::KillRoles(6),
-    Fault::KillBroker,
+    Fault::KillBrokers,
     Fault::KillInfluxdb,
     Fault::InfluxdbRefuses,
     Fault::InfluxdbLosesAnswers,
@@ -29,9 +29,10 @@ const SHORT: [Fault; 9] = [
     Fault::RebalanceStorm(3),
 ];
 
-const FULL: [Fault; 20] = [
+const FULL: [Fault; 21] = [
     Fault::KillRoles(50),
-    Fault::KillBroker,
+    Fault::KillOneBroker,
+    Fault::KillBrokers,
     Fault::StopBroker(20),
     Fault::KillInfluxdb,
     Fault::StopInfluxdb(120),

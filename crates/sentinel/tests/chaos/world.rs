@@ -22,7 +22,10 @@ use crate::source::{N_TARGETS, Source};
 pub enum Fault {
     /// SIGKILL to so many roles, one after another, at random.
     KillRoles(u64),
-    KillBroker,
+    /// All of them at once.
+    KillBrokers,
+    /// The first, which leads and controls, and then the second.
+    KillOneBroker,
     /// SIGSTOP for so many seconds.
     StopBroker(u64),
     KillInfluxdb,
@@ -91,8 +94,9 @@ struct Addresses<'a> {
 fn stores(prefix: &str, addresses: &Addresses<'_>) -> String {
     let Addresses { kafka, influxdb, influxdb_url, elasticsearch_url, redis } = addresses;
     let stack::Influxdb { org, token, .. } = influxdb;
+    let brokers = kafka.replace(',', "\", \"");
     format!(
-        "[bus]\nkind = \"kafka\"\nbrokers = [\"{kafka}\"]\ntopic_prefix = \"{prefix}.\"\npartitions = 4\n\
+        "[bus]\nkind = \"kafka\"\nbrokers = [\"{brokers}\"]\ntopic_prefix = \"{prefix}.\"\npartitions = 4\n\
          [metric_store]\nkind = \"influxdb\"\nurl = \"{influxdb_url}\"\norg = \"{org}\"\ntoken = \"{token}\"\n\
          bucket_prefix = \"{prefix}\"\ntimeout = \"5s\"\n\
          [log_store]\nkind = \"elasticsearch\"\nurl = \"{elasticsearch_url}\"\nindex_prefix = \"{prefix}\"\n\
@@ -234,8 +238,9 @@ impl World {
     pub async fn play(&mut self, fault: Fault, dice: &mut StdRng) -> u64 {
         match fault {
             Fault::KillRoles(n) => self.kill_roles(n, dice).await,
-            Fault::KillBroker => kill("kafka1").await,
-            Fault::StopBroker(seconds) => stop("kafka1", seconds).await,
+            Fault::KillBrokers => kill("kafka").await,
+            Fault::KillOneBroker => kill("kafka1").await + self.kill_the_second_broker().await,
+            Fault::StopBroker(seconds) => stop("kafka", seconds).await,
             Fault::KillInfluxdb => kill("influxdb").await,
             Fault::StopInfluxdb(seconds) => stop("influxdb", seconds).await,
             Fault::KillElasticsearch => kill("elasticsearch").await,
@@ -260,6 +265,15 @@ impl World {
             Fault::Repeats => self.repeat_frames().await,
             Fault::KillEverything => self.kill_everything().await,
         }
+    }
+
+    /// With three brokers nothing stands still for long when one is gone.
+    async fn kill_the_second_broker(&self) -> u64 {
+        if !stack::kafka().is_some_and(|brokers| brokers.contains(',')) {
+            println!("skipped: there is one broker only (up.sh --brokers 3)");
+            return 0;
+        }
+        kill("kafka2").await
     }
 
     async fn kill_roles(&mut self, n: u64, dice: &mut StdRng) -> u64 {
@@ -340,11 +354,10 @@ impl World {
         self.n_collector_kills += 1;
         self.processors.iter_mut().for_each(Role::kill);
         self.api.kill();
-        for name in ["kafka1", "influxdb", "elasticsearch", "redis"] {
-            server("kill", name);
-        }
-        for name in ["kafka1", "influxdb", "elasticsearch", "redis"] {
-            server("start", name);
+        for verb in ["kill", "start"] {
+            for name in ["kafka", "influxdb", "elasticsearch", "redis"] {
+                server(verb, name);
+            }
         }
         self.collector.run();
         self.processors.iter_mut().for_each(Role::run);
