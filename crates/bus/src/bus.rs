@@ -89,6 +89,9 @@ pub enum Polled {
     Assigned(Vec<(TopicPartition, Option<Commit>)>),
     /// These are no longer: whatever was in hand for them must be dropped, and commits for them fail.
     Revoked(Vec<TopicPartition>),
+    /// As `Revoked`, without having been asked: this consumer was out of touch with its group, and others may
+    /// have them already, or nobody has while the broker is away.
+    Lost(Vec<TopicPartition>),
     /// In order of offset within each partition, without holes except where retention or compaction
     /// removed messages.
     Records(Vec<Delivered>),

@@ -40,7 +40,11 @@ impl<A: Cache, B: Cache> Cache for Fallback<A, B> {
 
     async fn take(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
         match self.first.take(key).await {
-            Ok(Some(value)) => Ok(Some(value)),
+            Ok(Some(value)) => {
+                // A put whose answer was lost left one in both.
+                self.second.remove(key).await?;
+                Ok(Some(value))
+            }
             Ok(None) | Err(_) => self.second.take(key).await,
         }
     }

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{
-    Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError, ServerErrorKind,
-};
+use redis::{Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo as _, Pipeline, RedisError};
 use sentinel_runtime::config::Secret;
 use sentinel_runtime::{Component, Health, Task, spawn};
 
@@ -131,13 +129,10 @@ impl Server {
 
     /// An answer that is an error concerns one entry, or all of them.
     fn judge(&self, error: &RedisError) {
-        let of_entry = matches!(
-            error.kind(),
-            ErrorKind::UnexpectedReturnType
-                | ErrorKind::Parse
-                | ErrorKind::Extension
-                | ErrorKind::Server(ServerErrorKind::ResponseError)
-        );
+        // Another type at the key; and what concerns writes alone, so that reads go on.
+        let of_writes = ["WRONGTYPE", "OOM", "MISCONF", "READONLY"];
+        let of_entry = matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse)
+            || error.code().is_some_and(|code| of_writes.contains(&code));
         if of_entry {
             tracing::debug!(%error, "the cache does not take this entry");
             return;
@@ -146,9 +141,12 @@ impl Server {
         if error.kind() == ErrorKind::AuthenticationFailed || self.config.password_file.is_some() {
             *self.connection.lock() = None;
         }
+        let next_step = match error.code() {
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => "Check cache.username and cache.password_file",
+            _ => "Check the server and cache.url",
+        };
         self.component.degraded(format!(
-            "Redis at {} does not answer ({error}); nothing is lost, answers are computed each time. \
-             Check the server and cache.url",
+            "Redis at {} does not answer ({error}); nothing is lost, answers are computed each time. {next_step}",
             self.config.url
         ));
     }

@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     pub(crate) stored_windows: Counter,
     pub(crate) stored_documents: Family<Kind, Counter>,
     pub(crate) pipeline_errors: Family<Pipeline, Counter>,
+    pub(crate) refused_messages: Counter,
     pub(crate) canaries: HopMetrics,
 }
 
@@ -75,6 +76,7 @@ impl Metrics {
         let mut counter = |name: &str, help: &str, counter: &Counter| {
             registry.register(format!("sentinel_processor_{name}"), help, counter.clone());
         };
+        counter("refused_messages", "Messages that the bus never takes, lost", &metrics.refused_messages);
         counter("frames", "Frames of samples that were applied", &metrics.frames);
         counter("samples", "Samples that were put into windows", &metrics.samples);
         counter("lost_frames", "Frames missing in a stream's sequence", &metrics.lost_frames);
@@ -89,11 +91,7 @@ impl Metrics {
             "Frames of targets that another collector scrapes: its samples count",
             &metrics.superseded_frames,
         );
-        counter(
-            "duplicate_samples",
-            "Samples of a series and time that were there",
-            &metrics.duplicate_samples,
-        );
+        counter("duplicate_samples", "Samples that were there already", &metrics.duplicate_samples);
         counter("late_samples", "Samples behind the watermark, kept as dead letters", &metrics.late_samples);
         counter(
             "future_samples",

@@ -1,6 +1,6 @@
 //! The one loop: consume → transform → write → commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use sentinel_metric_store::MetricStoreError;
 use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Backoff, Component, Shutdown};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::metrics::{Metrics, Pipeline as PipelineLabel};
 
@@ -128,18 +128,67 @@ impl Pipeline {
         if messages.is_empty() {
             return Ok(());
         }
-        let published = self.retry(shutdown, what, || self.bus.publish(messages.clone())).await;
-        published.map(|_| ()).ok_or(Stopped)
+        if self.publish_at_once(shutdown, what, &messages).await?.is_none() {
+            return Ok(());
+        }
+        // One of them is at fault; one by one, the bus tells which. Readers recognise repeats.
+        for message in messages {
+            let topic = message.topic;
+            if let Some(error) = self.publish_at_once(shutdown, what, &[message]).await? {
+                self.metrics.refused_messages.inc();
+                error!(
+                    pipeline = self.name,
+                    %topic,
+                    error = &error as &dyn Error,
+                    "the bus will never take this message, it is lost; raise bus.max_message_bytes"
+                );
+            }
+        }
+        Ok(())
     }
 
+    /// `Some` if the bus will never take them as they are.
+    async fn publish_at_once(
+        &self,
+        shutdown: &Shutdown,
+        what: &'static str,
+        messages: &[Outgoing],
+    ) -> Result<Option<BusError>, Stopped> {
+        let publish = || async {
+            match self.bus.publish(messages.to_vec()).await {
+                Ok(_) => Ok(None),
+                Err(error @ BusError::TooLarge { .. }) => Ok(Some(error)),
+                Err(error) => Err(error),
+            }
+        };
+        self.retry(shutdown, what, publish).await.ok_or(Stopped)
+    }
+
+    /// Whatever ends it, the stage is left without partitions: the next consumer may get others.
     async fn consume(
+        &self,
+        consumer: Box<dyn Consumer>,
+        stage: &mut impl Stage,
+        shutdown: &Shutdown,
+    ) -> Result<(), BusError> {
+        let mut owned = BTreeSet::new();
+        let ended = self.consume_owned(consumer, stage, &mut owned, shutdown).await;
+        if ended.is_err() {
+            owned.into_iter().for_each(|at| stage.revoked(at));
+        }
+        ended
+    }
+
+    async fn consume_owned(
         &self,
         mut consumer: Box<dyn Consumer>,
         stage: &mut impl Stage,
+        owned: &mut BTreeSet<TopicPartition>,
         shutdown: &Shutdown,
     ) -> Result<(), BusError> {
         let mut commit_at = Instant::now() + self.commit_interval;
         let mut committed = BTreeMap::new();
+        let mut backoff = new_backoff();
         loop {
             let polled = match shutdown.guard(consumer.poll(POLL)).await {
                 Some(polled) => polled?,
@@ -151,15 +200,24 @@ impl Pipeline {
                     for (at, commit) in partitions {
                         debug!(pipeline = self.name, partition = at.partition, ?commit, "assigned");
                         stage.assigned(at, commit.as_ref());
+                        owned.insert(at);
                         claims.extend(stage.claim(at).map(|claim| (at, claim)));
                         committed.extend(commit.map(|commit| (at, commit)));
                     }
-                    self.commit(&mut *consumer, claims, &mut committed).await?;
+                    // Nothing is handled before it is known whose it is.
+                    while let Err(error) = self.commit(&mut *consumer, claims.clone(), &mut committed).await {
+                        self.wait_after(&error, "claim partitions", &mut backoff, shutdown).await;
+                        if shutdown.is_requested() {
+                            return Ok(());
+                        }
+                    }
+                    self.settled(&mut backoff);
                 }
-                Polled::Revoked(partitions) => {
+                Polled::Revoked(partitions) | Polled::Lost(partitions) => {
                     for at in partitions {
                         debug!(pipeline = self.name, partition = at.partition, "revoked");
                         stage.revoked(at);
+                        owned.remove(&at);
                         committed.remove(&at);
                     }
                 }
@@ -171,9 +229,20 @@ impl Pipeline {
                 Polled::Idle => {}
             }
             if Instant::now() >= commit_at {
-                self.commit(&mut *consumer, stage.commits(), &mut committed).await?;
+                // A commit that fails is made up for by a later one: no reason to leave the group.
+                match self.commit(&mut *consumer, stage.commits(), &mut committed).await {
+                    Ok(()) => self.settled(&mut backoff),
+                    Err(error) => self.wait_after(&error, "commit", &mut backoff, shutdown).await,
+                }
                 commit_at = Instant::now() + self.commit_interval;
             }
+        }
+    }
+
+    fn settled(&self, backoff: &mut Backoff) {
+        if backoff.n_failures() > 0 {
+            backoff.reset();
+            self.health.ready();
         }
     }
 
@@ -186,20 +255,21 @@ impl Pipeline {
         committed: &mut BTreeMap<TopicPartition, Commit>,
     ) -> Result<(), BusError> {
         commits.retain(|(at, commit)| committed.get(at) != Some(commit));
-        if commits.is_empty() {
-            return Ok(());
-        }
-        match consumer.commit(&commits).await {
-            Ok(()) => {
-                committed.extend(commits);
-                Ok(())
+        while !commits.is_empty() {
+            match consumer.commit(&commits).await {
+                Ok(()) => {
+                    committed.extend(commits);
+                    return Ok(());
+                }
+                Err(BusError::NotOwner { at }) => {
+                    debug!(pipeline = self.name, partition = at.partition, "the partition has moved on");
+                    // It alone: the others are still to be committed.
+                    commits.retain(|(other, _)| *other != at);
+                }
+                Err(error) => return Err(error),
             }
-            Err(BusError::NotOwner { at }) => {
-                debug!(pipeline = self.name, partition = at.partition, "the partition has moved on");
-                Ok(())
-            }
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     async fn wait_after<E: Failure>(

@@ -29,7 +29,7 @@ impl Member {
                     self.commits.insert(at, commit);
                 }
             }
-            Polled::Revoked(revoked) => {
+            Polled::Revoked(revoked) | Polled::Lost(revoked) => {
                 for at in revoked {
                     assert!(self.owned.remove(&at), "{at:?} was revoked but not owned");
                 }

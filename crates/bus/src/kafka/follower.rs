@@ -101,6 +101,7 @@ impl FollowerThread {
             }
         }
         self.reader.consumer.context().close();
+        self.reader.clients.condition.clear(&self.reader.part);
     }
 
     fn assign(&mut self, begin: &[(TopicPartition, Offset)]) {

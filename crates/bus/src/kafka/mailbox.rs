@@ -39,7 +39,7 @@ struct State {
 
 enum Notice {
     Assigned(Vec<(TopicPartition, Option<Commit>)>),
-    Revoked(Vec<TopicPartition>),
+    Revoked { partitions: Vec<TopicPartition>, is_lost: bool },
 }
 
 enum Item {
@@ -79,12 +79,12 @@ impl Mailbox {
     }
 
     /// From now on, nothing of these partitions is given out and no commit for them is taken.
-    pub fn revoke(&self, partitions: Vec<TopicPartition>) -> Ticket {
+    pub fn revoke(&self, partitions: Vec<TopicPartition>, is_lost: bool) -> Ticket {
         let mut state = self.state.lock();
         if !partitions.is_empty() {
             state.retain(|at| !partitions.contains(&at));
             state.owned.retain(|at| !partitions.contains(at));
-            state.notices.push_back(Notice::Revoked(partitions));
+            state.notices.push_back(Notice::Revoked { partitions, is_lost });
             state.n_revoked += 1;
             self.arrived.notify_one();
         }
@@ -173,9 +173,9 @@ impl Mailbox {
                 state.own(&partitions);
                 Taken::Polled(Polled::Assigned(partitions))
             }
-            Some(Notice::Revoked(partitions)) => {
+            Some(Notice::Revoked { partitions, is_lost }) => {
                 state.n_revoked_taken += 1;
-                Taken::Polled(Polled::Revoked(partitions))
+                Taken::Polled(if is_lost { Polled::Lost(partitions) } else { Polled::Revoked(partitions) })
             }
             None if state.items.is_empty() => return None,
             None => state.take_items(limit),
@@ -225,7 +225,9 @@ impl State {
     /// Those of them that have not been revoked already.
     fn own(&mut self, partitions: &[(TopicPartition, Option<Commit>)]) {
         let is_revoked = |at: &TopicPartition| {
-            self.notices.iter().any(|notice| matches!(notice, Notice::Revoked(list) if list.contains(at)))
+            self.notices
+                .iter()
+                .any(|notice| matches!(notice, Notice::Revoked { partitions, .. } if partitions.contains(at)))
         };
         let owned: Vec<_> = partitions.iter().map(|(at, _)| *at).filter(|at| !is_revoked(at)).collect();
         self.owned.extend(owned);

@@ -105,7 +105,7 @@ impl Member {
             Change::Revoke | Change::Lose => {
                 let partitions = self.partitions(&rebalance.partitions);
                 self.reader.positions.retain(|at, _| !partitions.contains(at));
-                let ticket = self.reader.mailbox.revoke(partitions);
+                let ticket = self.reader.mailbox.revoke(partitions, rebalance.change == Change::Lose);
                 // Lost ones may be another's already: there is nothing to wait for.
                 if rebalance.change == Change::Lose {
                     return self.answer(&rebalance);
@@ -200,7 +200,7 @@ impl Member {
         warn!(group = self.group, why, "the consumer is built anew");
         self.metrics.consumer_rebuilds.inc();
         self.membership.consumer.lock().take();
-        self.reader.mailbox.revoke(self.reader.positions.keys().copied().collect());
+        self.reader.mailbox.revoke(self.reader.positions.keys().copied().collect(), true);
         self.reader.positions.clear();
         self.close();
         let clients = Arc::clone(&self.reader.clients);

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::oneshot;
@@ -162,9 +163,9 @@ impl Asker {
             self.poll();
             unavailable("ask for the topics", &error)
         })?;
-        let led = metadata.topics().iter().filter(|topic| {
-            topic.error().is_none() && topic.partitions().iter().all(|partition| partition.leader() >= 0)
-        });
+        // One without a leader is there all the same; who writes to it waits.
+        let is_there = |topic: &&MetadataTopic| topic.error().is_none() && !topic.partitions().is_empty();
+        let led = metadata.topics().iter().filter(is_there);
         Ok(led.map(|topic| (topic.name().to_owned(), topic.partitions().len() as u32)).collect())
     }
 

@@ -206,6 +206,7 @@ impl Reader {
     fn note_end(&self, partition: u32) {
         if let Some(at) = self.positions.keys().find(|at| at.partition == partition) {
             self.mailbox.put_end(*at);
+            self.clients.condition.clear(&self.part);
         }
     }
 

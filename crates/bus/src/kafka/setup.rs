@@ -202,12 +202,26 @@ impl Setup {
     }
 }
 
+/// Whether a setting need not be changed. What is kept is only ever lengthened: roles with other defaults would
+/// else shorten it for one another, and unread messages would go.
+fn is_enough(key: &str, found: &str, declared: &str) -> bool {
+    match key {
+        "retention.ms" | "retention.bytes" | "delete.retention.ms" | "max.message.bytes" => {
+            let number = |text: &str| text.parse::<i64>().ok().map(|n| if n < 0 { i64::MAX } else { n });
+            number(found) >= number(declared)
+        }
+        // They follow from the others, and decide nothing by themselves.
+        "segment.bytes" | "segment.ms" => true,
+        _ => found == declared,
+    }
+}
+
 /// All settings that the topic is to have, if some are not what is declared: the request replaces every
 /// setting of the topic, so that those of others are repeated.
 fn changed(found: &ConfigResource, declared: &Settings) -> Option<Vec<(String, String)>> {
-    let is_as_declared = |(key, value): (&&str, &String)| {
-        found.get(key).and_then(|entry| entry.value.as_ref()).is_some_and(|found| found == value)
-    };
+    let found_of = |key: &str| found.get(key).and_then(|entry| entry.value.as_deref());
+    let is_as_declared =
+        |(key, value): (&&str, &String)| found_of(key).is_some_and(|found| is_enough(key, found, value));
     if declared.iter().all(is_as_declared) {
         return None;
     }
@@ -215,7 +229,10 @@ fn changed(found: &ConfigResource, declared: &Settings) -> Option<Vec<(String, S
         entry.source == ConfigSource::DynamicTopic && !declared.contains_key(entry.name.as_str())
     });
     let others = others.filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
-    let declared = declared.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+    let declared = declared.iter().map(|(key, value)| {
+        let kept = found_of(key).filter(|found| is_enough(key, found, value));
+        ((*key).to_owned(), kept.map_or_else(|| value.clone(), ToOwned::to_owned))
+    });
     Some(declared.chain(others).collect())
 }
 

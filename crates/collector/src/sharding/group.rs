@@ -51,16 +51,33 @@ async fn follow(
     let mut consumer = bus.join(GROUP, &[TOPIC], Start::Latest).await?;
     let n = bus.n_partitions(TOPIC);
     let mut own = BTreeSet::new();
+    let mut is_lost = false;
     loop {
         let polled = consumer.poll(POLL).await?;
         verdicts.hold_until(Instant::now() + TRUST);
         match polled {
-            Polled::Assigned(partitions) => own.extend(partitions.iter().map(|(at, _)| at.partition)),
+            Polled::Assigned(partitions) => {
+                if std::mem::take(&mut is_lost) {
+                    own.clear();
+                }
+                own.extend(partitions.iter().map(|(at, _)| at.partition));
+            }
             Polled::Revoked(partitions) => {
                 for at in partitions {
                     own.remove(&at.partition);
                 }
             }
+            Polled::Lost(_) => {
+                // The broker may be away for everybody: then nobody would collect, and nothing would be in any
+                // spool. Should another have this share, the processor lets one of the two count.
+                is_lost = true;
+                verdicts.doubt(format!(
+                    "out of touch with the consumer group {GROUP}: goes on with what it had until the group \
+                     answers; see the component bus"
+                ));
+                continue;
+            }
+            Polled::Records(_) | Polled::Idle if is_lost => continue,
             Polled::Records(_) | Polled::Idle => {
                 backoff.reset();
                 verdicts.well();

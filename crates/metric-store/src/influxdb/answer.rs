@@ -66,6 +66,10 @@ fn refused(answer: &Answer, lines: &Lines) -> Verdict {
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
         return Verdict::Partial { n_dropped: 1, reason: text };
     }
+    if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_err() {
+        // Not InfluxDB's words: something between here and there. No line is to blame.
+        return Verdict::Failed;
+    }
     Verdict::Unparsable { named: named(&text, lines, answer.body.len()), reason: text }
 }
 

@@ -128,9 +128,11 @@ async fn alter(server: &Server, name: &str, id: &str, kept: Kept) -> Result<(), 
     Ok(())
 }
 
+/// What is kept is only ever lengthened: processes with other defaults would else delete one another's history.
 fn is_kept(bucket: &Bucket, kept: Kept) -> bool {
+    let for_ever = |seconds: i64| if seconds == 0 { i64::MAX } else { seconds };
     let seconds = bucket.retention_rules.first().map_or(0, |rule| rule.every_seconds);
-    i64::from(seconds) == kept.map_or(0, |seconds| i64::from(every(seconds)))
+    for_ever(i64::from(seconds)) >= for_ever(kept.map_or(0, |seconds| i64::from(every(seconds))))
 }
 
 /// No rule: for ever.

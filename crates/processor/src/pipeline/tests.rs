@@ -184,3 +184,89 @@ async fn partitions_are_shared_between_two_and_nothing_is_missed() {
     let committed = bus.committed("sentinel-tally", Topic::Logs).await.expect("open");
     assert!(committed.iter().all(|commit| commit.as_ref().is_some_and(|commit| commit.offset == 20)));
 }
+
+/// A member of a group whose partition 0 has moved on, and whose coordinator is away at first.
+struct Unlucky {
+    polls: std::collections::VecDeque<Polled>,
+    n_outages: u32,
+    committed: Arc<Mutex<BTreeMap<u32, u64>>>,
+}
+
+#[async_trait]
+impl Consumer for Unlucky {
+    async fn poll(&mut self, limit: PollLimit) -> Result<Polled, BusError> {
+        if let Some(polled) = self.polls.pop_front() {
+            return Ok(polled);
+        }
+        tokio::time::sleep(limit.wait).await;
+        Ok(Polled::Idle)
+    }
+
+    async fn commit(&mut self, commits: &[(TopicPartition, Commit)]) -> Result<(), BusError> {
+        if let Some((at, _)) = commits.iter().find(|(at, _)| at.partition == 0) {
+            return Err(BusError::NotOwner { at: *at });
+        }
+        if self.n_outages > 0 {
+            self.n_outages -= 1;
+            return Err(BusError::Unavailable { message: "an outage on purpose".into() });
+        }
+        let commits = commits.iter().map(|(at, commit)| (at.partition, commit.offset));
+        self.committed.lock().extend(commits);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_go_on_around_a_partition_that_has_moved_and_behind_an_outage() {
+    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::default());
+    let pipeline = crate::testing::pipeline("tally", Topic::Logs, Arc::clone(&bus));
+    let at = |partition| TopicPartition { topic: Topic::Logs, partition };
+    let one = |partition| Delivered {
+        position: sentinel_bus::Position { at: at(partition), offset: 6 },
+        record: record("x".into(), ""),
+    };
+    let polls = [Polled::Assigned(vec![(at(0), None), (at(1), None)]), Polled::Records(vec![one(0), one(1)])];
+    let committed: Arc<Mutex<BTreeMap<u32, u64>>> = Arc::default();
+    let consumer = Unlucky { polls: polls.into(), n_outages: 4, committed: Arc::clone(&committed) };
+    let mut stage = Tally { seen: Arc::default(), bus, positions: BTreeMap::new() };
+    let (_trigger, shutdown) = running();
+    let run = pipeline.consume(Box::new(consumer), &mut stage, &shutdown);
+    let done = async {
+        while committed.lock().get(&1) != Some(&7) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(120), done);
+    tokio::select! {
+        ended = run => panic!("it left the group: {ended:?}"),
+        done = done => done.expect("partition 1 is committed"),
+    }
+    assert_eq!(committed.lock().get(&0), None);
+}
+
+#[tokio::test]
+async fn a_consumer_that_ends_leaves_the_stage_without_partitions() {
+    struct Broken(bool);
+
+    #[async_trait]
+    impl Consumer for Broken {
+        async fn poll(&mut self, _: PollLimit) -> Result<Polled, BusError> {
+            if std::mem::replace(&mut self.0, true) {
+                return Err(BusError::Closed);
+            }
+            Ok(Polled::Assigned(vec![(TopicPartition { topic: Topic::Logs, partition: 3 }, None)]))
+        }
+
+        async fn commit(&mut self, _: &[(TopicPartition, Commit)]) -> Result<(), BusError> {
+            Ok(())
+        }
+    }
+
+    let bus: Arc<dyn Bus> = Arc::new(MemoryBus::default());
+    let pipeline = crate::testing::pipeline("tally", Topic::Logs, Arc::clone(&bus));
+    let seen: Arc<Mutex<Seen>> = Arc::default();
+    let mut stage = Tally { seen: Arc::clone(&seen), bus, positions: BTreeMap::new() };
+    let (_trigger, shutdown) = running();
+    let ended = pipeline.consume(Box::new(Broken(false)), &mut stage, &shutdown).await;
+    assert!(ended.is_err() && seen.lock().owned.is_empty());
+}

@@ -195,7 +195,9 @@ impl Run {
                 }
             }
             Polled::Idle => {}
-            Polled::Revoked(revoked) => panic!("{revoked:?} revoked from the only member"),
+            Polled::Revoked(revoked) | Polled::Lost(revoked) => {
+                panic!("{revoked:?} revoked from the only member")
+            }
         }
     }
 

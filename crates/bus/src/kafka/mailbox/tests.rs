@@ -62,7 +62,7 @@ fn nothing_of_a_revoked_partition_is_given_out() {
     mailbox.assign(vec![(at(0), None), (at(1), None)]);
     mailbox.put(vec![delivered(0, 5), delivered(1, 7), delivered(0, 6)]);
     take(&mailbox);
-    let ticket = mailbox.revoke(vec![at(0)]);
+    let ticket = mailbox.revoke(vec![at(0)], false);
     assert!(!mailbox.is_known(ticket));
     assert_eq!(take(&mailbox), "revoked [0]");
     assert!(mailbox.is_known(ticket));
@@ -77,7 +77,7 @@ fn commits_are_taken_only_for_what_the_application_knows_to_own() {
     assert!(matches!(commit_for(&mailbox, 0), Err(BusError::NotOwner { .. })), "it has not been told");
     take(&mailbox);
     assert!(commit_for(&mailbox, 0).is_ok());
-    mailbox.revoke(vec![at(0)]);
+    mailbox.revoke(vec![at(0)], false);
     assert!(commit_for(&mailbox, 0).is_err(), "whether it has been told or not");
     mailbox.assign(vec![(at(0), None)]);
     assert!(commit_for(&mailbox, 0).is_err(), "what it knows is of an earlier time");
@@ -91,7 +91,7 @@ fn commits_are_taken_only_for_what_the_application_knows_to_own() {
 fn what_was_revoked_before_it_was_told_is_never_owned() {
     let mailbox = Mailbox::new(1_000);
     mailbox.assign(vec![(at(0), None), (at(1), None)]);
-    mailbox.revoke(vec![at(0)]);
+    mailbox.revoke(vec![at(0)], false);
     assert_eq!(take(&mailbox), "assigned [0, 1]");
     assert!(commit_for(&mailbox, 0).is_err() && commit_for(&mailbox, 1).is_ok());
 }
@@ -100,7 +100,7 @@ fn what_was_revoked_before_it_was_told_is_never_owned() {
 fn an_empty_change_is_not_told() {
     let mailbox = Mailbox::new(1_000);
     mailbox.assign(Vec::new());
-    assert!(mailbox.is_known(mailbox.revoke(Vec::new())), "there is nothing to know");
+    assert!(mailbox.is_known(mailbox.revoke(Vec::new(), false)), "there is nothing to know");
     assert_eq!(take(&mailbox), "nothing");
 }
 

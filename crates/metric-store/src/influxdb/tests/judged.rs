@@ -123,13 +123,16 @@ async fn creates_no_bucket_where_it_must_not_and_says_how_to() {
 }
 
 #[tokio::test]
-async fn alters_the_retention_of_buckets_that_are_there() {
+async fn lengthens_the_retention_of_buckets_that_are_there_and_never_shortens_it() {
     let Some(mut place) = place("altered") else { return };
     server(&place).prepare().await.expect("buckets");
     let name = format!("{}_10s", place.config.bucket_prefix);
     assert_eq!(place.retention(&name).await, (172_800, 43_200));
-    place.config.retention = Retention { ten_seconds: Duration::from_secs(7_200), ..Retention::default() };
-    server(&place).prepare().await.expect("buckets");
-    assert_eq!(place.retention(&name).await, (7_200, 3_600));
+    for (wanted, kept) in [(7_200, 172_800), (345_600, 345_600)] {
+        place.config.retention =
+            Retention { ten_seconds: Duration::from_secs(wanted), ..Retention::default() };
+        server(&place).prepare().await.expect("buckets");
+        assert_eq!(place.retention(&name).await.0, kept);
+    }
     place.clean_up().await;
 }
