@@ -15,7 +15,7 @@ use crate::frames::Frames;
 use crate::letters::Letters;
 use crate::lines;
 use crate::mailbox::Topics;
-use crate::report::{Report, Step};
+use crate::report::{Report, Step, Totals};
 use crate::rules::Rule;
 use crate::samples;
 
@@ -110,11 +110,39 @@ pub async fn recount(books: &Books, span: Span, progress: &Progress) -> Result<R
     let metrics = Topics::look(bus, Topic::Metrics).await?;
     let logs = Topics::look(bus, Topic::Logs).await?;
     let events = Topics::look(bus, Topic::Events).await?;
+    for (topics, step) in [(&metrics, Step::Frames), (&logs, Step::Lines), (&events, Step::Events)] {
+        note_removed(bus, (topics, step), span, (progress, &mut report)).await?;
+    }
     let frames = Frames::read(books, &metrics, span, (progress, &mut report)).await?;
     let letters = Letters::read(books, span, (progress, &mut report)).await?;
     let finals = Finals::read(books, progress).await?;
     samples::compare(books, span, (&frames, &letters, &finals), (progress, &mut report)).await?;
     lines::compare(books, span, (&logs, &letters), (progress, &mut report)).await?;
     events::compare(books, span, (&events, &letters), (progress, &mut report)).await?;
+    let Totals { n_frames, n_lines, n_events, .. } = report.totals;
+    if n_frames + n_lines + n_events == 0 {
+        report.leave_out(Step::Frames, samples::told(span), "the bus holds nothing of this time");
+    }
     Ok(report)
+}
+
+/// What retention has removed of the span cannot be compared with anything, whether it was stored or not.
+async fn note_removed(
+    bus: &dyn Bus,
+    (topics, step): (&Topics, Step),
+    span: Span,
+    (progress, report): (&Progress, &mut Report),
+) -> Result<(), RecountError> {
+    for first in topics.cuts(bus, progress).await? {
+        if first.is_none_or(|first| first > span.from) {
+            let until = first.map_or(span.to, |first| first.min(span.to));
+            let what = samples::told(Span { from: span.from, to: until });
+            let reason = format!(
+                "{} no longer holds all of it; raise bus.retention to check longer back",
+                topics.topic
+            );
+            report.leave_out(step, what, reason);
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! Reads a topic from its beginning to where it ended when the recount began.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sentinel_bus::{Bus, Commit, Delivered, Follower, Offsets, PollLimit, Start, TopicPartition};
@@ -36,6 +37,45 @@ impl Topics {
     /// Whether retention has removed nothing of a partition.
     pub(crate) fn is_whole(&self, partition: u32) -> bool {
         self.offsets.get(partition as usize).is_some_and(|offsets| offsets.earliest == 0)
+    }
+
+    /// When the first message that is left was sent, of each partition that retention has taken from; `None` where
+    /// nothing is left.
+    pub(crate) async fn cuts(
+        &self,
+        bus: &dyn Bus,
+        progress: &Progress,
+    ) -> Result<Vec<Option<Timestamp>>, RecountError> {
+        let mut firsts: BTreeMap<u32, Option<Timestamp>> = (0u32..)
+            .zip(&self.offsets)
+            .filter(|(_, offsets)| offsets.earliest > 0)
+            .map(|(p, _)| (p, None))
+            .collect();
+        let has_messages = |partition: &u32| {
+            self.offsets.get(*partition as usize).is_some_and(|offsets| offsets.next > offsets.earliest)
+        };
+        let mut awaited: BTreeSet<u32> = firsts.keys().copied().filter(has_messages).collect();
+        if awaited.is_empty() {
+            return Ok(firsts.into_values().collect());
+        }
+        let mut follower: Box<dyn Follower> = bus.follow(self.topic, Start::Earliest).await?;
+        let mut n_empty = 0;
+        while !awaited.is_empty() && n_empty <= PATIENCE {
+            progress.check()?;
+            let records = follower.poll(POLL).await?;
+            if records.is_empty() {
+                n_empty += 1;
+                if follower.is_caught_up() {
+                    break;
+                }
+            }
+            for Delivered { position, record } in records {
+                if awaited.remove(&position.at.partition) {
+                    firsts.insert(position.at.partition, Some(record.timestamp));
+                }
+            }
+        }
+        Ok(firsts.into_values().collect())
     }
 
     /// Gives `take` every message, in order within each partition.

@@ -332,3 +332,14 @@ async fn a_cancelled_recount_ends() {
     progress.cancel();
     assert!(recount(&books, SPAN, &progress).await.is_err());
 }
+
+#[tokio::test]
+async fn a_time_of_which_nothing_is_left_is_no_all_clear() {
+    let world = World::with(Planted::Nothing).await;
+    let day = 86_400_000;
+    let before =
+        Span { from: SPAN.from.saturating_sub_millis(2 * day), to: SPAN.from.saturating_sub_millis(day) };
+    let report = world.recount(before).await;
+    assert!(!report.is_clean() && report.n_findings.is_empty(), "{report:?}");
+    assert!(report.not_checked[0].reason.contains("nothing of this time"), "{report:?}");
+}
