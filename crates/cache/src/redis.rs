@@ -129,10 +129,12 @@ impl Server {
 
     /// An answer that is an error concerns one entry, or all of them.
     fn judge(&self, error: &RedisError) {
+        // Of a pipeline, the code stands in the text alone.
+        let said = error.to_string();
         // Another type at the key; and what concerns writes alone, so that reads go on.
         let of_writes = ["WRONGTYPE", "OOM", "MISCONF", "READONLY"];
         let of_entry = matches!(error.kind(), ErrorKind::UnexpectedReturnType | ErrorKind::Parse)
-            || error.code().is_some_and(|code| of_writes.contains(&code));
+            || of_writes.iter().any(|code| said.contains(code));
         if of_entry {
             tracing::debug!(%error, "the cache does not take this entry");
             return;
@@ -141,9 +143,12 @@ impl Server {
         if error.kind() == ErrorKind::AuthenticationFailed || self.config.password_file.is_some() {
             *self.connection.lock() = None;
         }
-        let next_step = match error.code() {
-            Some("NOAUTH" | "WRONGPASS" | "NOPERM") => "Check cache.username and cache.password_file",
-            _ => "Check the server and cache.url",
+        let is_refused = ["NOAUTH", "WRONGPASS", "NOPERM"].iter().any(|code| said.contains(code))
+            || error.kind() == ErrorKind::AuthenticationFailed;
+        let next_step = if is_refused {
+            "Check cache.username and cache.password_file"
+        } else {
+            "Check the server and cache.url"
         };
         self.component.degraded(format!(
             "Redis at {} does not answer ({error}); nothing is lost, answers are computed each time. {next_step}",

@@ -267,12 +267,26 @@ mod tests {
     fn a_change_keeps_what_others_have_set() {
         let declared = Settings::from([("retention.ms", "5".to_owned())]);
         let other = found(&[
-            ("retention.ms", "6", true),
+            ("retention.ms", "4", true),
             ("min.insync.replicas", "2", true),
             ("segment.bytes", "1", false),
         ]);
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let expected = vec![pair("retention.ms", "5"), pair("min.insync.replicas", "2")];
         assert_eq!(changed(&other, &declared), Some(expected));
+    }
+
+    #[test]
+    fn what_is_kept_is_lengthened_and_never_shortened() {
+        let declared =
+            Settings::from([("retention.bytes", "9".to_owned()), ("retention.ms", "5".to_owned())]);
+        for longer in ["6", "-1"] {
+            let found_both = found(&[("retention.ms", longer, true), ("retention.bytes", "9", true)]);
+            assert_eq!(changed(&found_both, &declared), None);
+        }
+        let mixed = found(&[("retention.ms", "6", true), ("retention.bytes", "8", true)]);
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let expected = vec![pair("retention.bytes", "9"), pair("retention.ms", "6")];
+        assert_eq!(changed(&mixed, &declared), Some(expected));
     }
 }

@@ -65,14 +65,19 @@ struct OwnServer {
 
 impl OwnServer {
     fn start(program: String) -> Self {
+        Self::start_with(program, &[])
+    }
+
+    fn start_with(program: String, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let process = Self::run(&program, &folder);
+        let process = Self::run(&program, &folder, more);
         Self { program, folder, process }
     }
 
-    fn run(program: &str, folder: &tempfile::TempDir) -> Child {
+    fn run(program: &str, folder: &tempfile::TempDir, more: &[&str]) -> Child {
         Command::new(program)
             .args(["--port", "0", "--save", "", "--unixsocket", "redis.sock"])
+            .args(more)
             .current_dir(folder)
             .stdout(Stdio::null())
             .spawn()
@@ -81,7 +86,7 @@ impl OwnServer {
 
     fn start_again(&mut self) {
         std::fs::remove_file(self.socket()).ok();
-        self.process = Self::run(&self.program, &self.folder);
+        self.process = Self::run(&self.program, &self.folder, &[]);
     }
 
     fn kill(&mut self) {
@@ -131,4 +136,21 @@ async fn a_server_that_hangs_or_dies_costs_little_and_is_taken_up_again() {
     wait_until("ready once more", || is(&health, |state| *state == ComponentState::Ready)).await;
     cache.put("a", Bytes::from_static(b"1"), PROBE_INTERVAL).await.expect("works as before");
     assert_eq!(cache.get("a").await.expect("an answer"), Some(Bytes::from_static(b"1")));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_password_is_told_by_its_name() {
+    let Some(program) = stack::redis_server() else { return };
+    let server = OwnServer::start_with(program, &["--requirepass", "hunter2"]);
+    wait_until("the socket", || server.socket().exists()).await;
+    let url = format!("redis+unix://{}", server.socket().display());
+    let (_cache, health) = cache(url.clone());
+    wait_until("degraded", || is(&health, is_degraded)).await;
+    let state = format!("{:?}", health.report().components["cache"]);
+    assert!(state.contains("cache.password_file"), "{state}");
+    let health = Health::default();
+    let password = Some(Secret::new("hunter2"));
+    let config = RedisConfig { url, password, ..RedisConfig::default() };
+    let _cache = RedisCache::open(config, &health).expect("an address");
+    wait_until("ready", || is(&health, |state| *state == ComponentState::Ready)).await;
 }

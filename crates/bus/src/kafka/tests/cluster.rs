@@ -64,7 +64,7 @@ async fn topics_become_what_is_declared_and_keep_what_others_have_set() {
     let bus = real.open_kafka();
     bus.publish(vec![message(0, "a")]).await.expect("publish");
     drop(bus);
-    real.config.retention.metrics = Duration::from_secs(77);
+    real.config.retention.metrics = Duration::from_secs(77_000);
     let bus = real.open_kafka();
     bus.publish(vec![message(0, "b")]).await.expect("publish");
     let mut client = rdkafka::ClientConfig::new();
@@ -75,7 +75,7 @@ async fn topics_become_what_is_declared_and_keep_what_others_have_set() {
     let found = admin.describe_configs([&topic], &AdminOptions::new()).await.expect("an answer");
     let found = found.into_iter().next().expect("the topic").expect("its settings");
     let value = |key| found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
-    assert_eq!((&*value("retention.ms"), &*value("message.timestamp.type")), ("77000", "LogAppendTime"));
+    assert_eq!((&*value("retention.ms"), &*value("message.timestamp.type")), ("77000000", "LogAppendTime"));
     assert_eq!(real.health.report().components["bus"], ComponentState::Ready);
 }
 
