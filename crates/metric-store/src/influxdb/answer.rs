@@ -66,11 +66,13 @@ fn refused(answer: &Answer, lines: &Lines) -> Verdict {
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
         return Verdict::Partial { n_dropped: 1, reason: text };
     }
-    if serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_err() {
+    let named = named(&text, lines, answer.body.len());
+    let is_json = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&answer.body).is_ok();
+    if named.is_empty() && !is_json {
         // Not InfluxDB's words: something between here and there. No line is to blame.
         return Verdict::Failed;
     }
-    Verdict::Unparsable { named: named(&text, lines, answer.body.len()), reason: text }
+    Verdict::Unparsable { named, reason: text }
 }
 
 /// `… dropped=3 for database: …`.
@@ -151,6 +153,8 @@ mod tests {
         let body = "unable to parse 'b v= 1': x\nunable to parse 'b v= 1': x\nnonsense";
         let Verdict::Unparsable { named, .. } = verdict(400, body) else { panic!("{body}") };
         assert_eq!(named.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 4]);
-        assert!(matches!(verdict(400, "what?"), Verdict::Unparsable { named, .. } if named.is_empty()));
+        assert!(matches!(verdict(400, "what?"), Verdict::Failed), "not InfluxDB's words");
+        let unnamed = r#"{"message":"what?"}"#;
+        assert!(matches!(verdict(400, unnamed), Verdict::Unparsable { named, .. } if named.is_empty()));
     }
 }

@@ -138,8 +138,17 @@ async fn a_bad_line_that_nobody_names_is_found() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_is_not_of_influxdb_blames_no_line() {
+    let page = "<html>400 The plain HTTP request was sent to HTTPS port</html>";
+    let stub = Stub::start(move |_: &Asked| answer(400, page)).await;
+    let error = write(&stub, &["a", "b"]).await.expect_err("nothing was judged");
+    assert!(error.is_retryable(), "{error}");
+    assert_eq!(stub.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_every_line_costs_bounded_work_and_loses_none() {
-    let stub = Stub::start(|_: &Asked| answer(400, "no")).await;
+    let stub = Stub::start(|_: &Asked| answer(400, r#"{"message":"no"}"#)).await;
     let names: Vec<String> = (0..2_000).map(|n| n.to_string()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let report = write(&stub, &names).await.expect("judged");
