@@ -67,8 +67,8 @@ impl Failure {
 
     /// An index that has just been made has no shard yet that answers; nor has one right behind a restart.
     pub(super) fn is_without_shards(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.status == 503
-            && (refusal.kind.contains("no_shard_available") || refusal.reason.contains("all shards failed")))
+        let kinds = ["no_shard_available_action_exception", "search_phase_execution_exception"];
+        matches!(self, Self::Refused(refusal) if refusal.status == 503 && kinds.contains(&refusal.kind.as_str()))
     }
 
     /// For metrics.

@@ -36,7 +36,7 @@ const MAX_NAMED_DAYS: i64 = 31;
 pub(super) const MAX_AHEAD_DAYS: i64 = 1;
 
 /// How often a search is tried again while its shards are coming up, and how long it waits in between.
-const SHARD_ATTEMPTS: u32 = 10;
+const SHARD_ATTEMPTS: u32 = 25;
 const SHARD_PAUSE: Duration = Duration::from_millis(200);
 
 /// A day that has no index has no documents. An answer of only some shards is none.
