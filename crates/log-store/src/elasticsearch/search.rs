@@ -255,13 +255,6 @@ impl Reader {
             tokio::time::sleep(SHARD_PAUSE).await;
             answer = self.client.ask(call()).await;
         }
-        for _ in 0..SHARD_ATTEMPTS {
-            if !matches!(&answer, Err(failure) if failure.is_without_shards()) {
-                break;
-            }
-            tokio::time::sleep(SHARD_PAUSE).await;
-            answer = self.client.ask(call()).await;
-        }
         let answer = answer?;
         if answer.timed_out || answer._shards.failed > 0 {
             return Err(Failure::Broken { message: "it is of some shards only".to_owned() });

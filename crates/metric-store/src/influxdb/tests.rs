@@ -4,6 +4,5 @@ mod faults;
 mod injection;
 mod judged;
 mod model;
-mod outage;
 mod real;
 mod stub;

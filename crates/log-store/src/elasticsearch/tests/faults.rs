@@ -279,3 +279,30 @@ async fn a_path_in_the_address_is_kept() {
     assert_eq!(store.writer.write(lines(1)).await.expect("a write").n_written, 1);
     assert_eq!(stub.asked("/es/_bulk").len(), 1);
 }
+
+fn n_searches(stub: &Stub) -> usize {
+    stub.asked("/").iter().filter(|asked| asked.path.contains("/_search")).count()
+}
+
+#[tokio::test]
+async fn a_search_waits_for_shards_that_are_coming_up_and_not_for_ever() {
+    let mut n_left = 3;
+    let stub = Stub::start(move |asked| {
+        let is_early = asked.path.contains("_search") && n_left > 0;
+        n_left -= u32::from(is_early);
+        let error =
+            json!({"error": {"type": "search_phase_execution_exception", "reason": "all shards failed"}});
+        is_early.then(|| Reply::json(503, &error))
+    })
+    .await;
+    assert_eq!(store(&stub.url).reader.search(&query()).await.expect("an answer").documents, []);
+    assert_eq!(n_searches(&stub), 4);
+
+    let never = Stub::start(|asked| {
+        let error = json!({"error": {"type": "no_shard_available_action_exception", "reason": "none"}});
+        asked.path.contains("_search").then(|| Reply::json(503, &error))
+    })
+    .await;
+    message(&store(&never.url).reader.search(&query()).await.expect_err("no shard ever"));
+    assert_eq!(n_searches(&never), 26, "the first attempt and 25 more");
+}
