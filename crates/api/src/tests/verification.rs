@@ -17,7 +17,7 @@ async fn finished(harness: &Harness, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_recount_of_nothing_finds_nothing_and_can_be_read_again() {
+async fn a_recount_of_nothing_is_no_all_clear_and_can_be_read_again() {
     let harness = Harness::new();
     let begun = harness.post("/api/v1/verify", "{}").await;
     assert_eq!(begun.status.as_u16(), 202, "{}", begun.text());
@@ -25,7 +25,8 @@ async fn a_recount_of_nothing_finds_nothing_and_can_be_read_again() {
     let done = finished(&harness, &id).await;
     assert_eq!((done["state"].as_str(), done["progress"].as_f64()), (Some("done"), Some(1.0)));
     assert_eq!(done["report"]["findings"], json!([]));
-    assert_eq!(done["report"]["not_checked"], json!([]));
+    assert_eq!(done["report"]["not_checked"][0]["step"], "frames");
+    assert_eq!(done["report"]["not_checked"][0]["reason"], "the bus holds nothing of this time");
     assert_eq!(done["report"]["totals"]["frames"], 0);
 }
 

@@ -2,6 +2,23 @@
 
 use super::{Aggregate, Field, Summary};
 
+impl Field {
+    pub const ALL: [Self; 12] = [
+        Self::Avg,
+        Self::Min,
+        Self::Max,
+        Self::Sum,
+        Self::Count,
+        Self::Last,
+        Self::Stddev,
+        Self::Increase,
+        Self::P50,
+        Self::P90,
+        Self::P95,
+        Self::P99,
+    ];
+}
+
 impl Aggregate {
     /// The asked number. `None` where the window does not know it: an increase of what is not a
     /// counter or had no predecessor, or anything of a summary without samples.

@@ -41,7 +41,7 @@ proptest! {
     #[test]
     fn a_field_needs_only_its_columns(series in chunk_rows()) {
         let bytes = encode(&series);
-        for field in FIELDS {
+        for field in Field::ALL {
             let mut chunk = Chunk::open(&bytes).expect("own bytes");
             chunk.load(Columns::of(field)).expect("own bytes");
             for (at, one) in series.iter().enumerate() {
@@ -79,21 +79,6 @@ proptest! {
         let _ = read(&seal(&body));
     }
 }
-
-const FIELDS: [Field; 12] = [
-    Field::Avg,
-    Field::Min,
-    Field::Max,
-    Field::Sum,
-    Field::Count,
-    Field::Last,
-    Field::Stddev,
-    Field::Increase,
-    Field::P50,
-    Field::P90,
-    Field::P95,
-    Field::P99,
-];
 
 fn single(number: u32, value: impl Fn(u32) -> f64) -> SeriesRows {
     SeriesRows { number, rows: (0..360).map(|window| (window, Aggregate::Single(value(window)))).collect() }

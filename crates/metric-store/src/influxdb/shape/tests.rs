@@ -5,21 +5,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::embedded::testing::{aggregate, bits};
 
-const FIELDS: [Field; 12] = [
-    Field::Avg,
-    Field::Min,
-    Field::Max,
-    Field::Sum,
-    Field::Count,
-    Field::Last,
-    Field::Stddev,
-    Field::Increase,
-    Field::P50,
-    Field::P90,
-    Field::P95,
-    Field::P99,
-];
-
 /// A point as InfluxDB keeps it: a write adds to what is there, field by field.
 #[derive(Debug, Default)]
 struct Stored(BTreeMap<String, String>);
@@ -85,7 +70,7 @@ proptest! {
         let mut stored = Stored::default();
         writes.iter().for_each(|aggregate| stored.write(aggregate));
         let last = writes.last().expect("one at least");
-        for field in FIELDS {
+        for field in Field::ALL {
             let (found, expected) = (value(&stored, field), last.field(field));
             prop_assert_eq!(
                 found.map(f64::to_bits), expected.map(f64::to_bits),

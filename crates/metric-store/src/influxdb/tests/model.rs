@@ -12,21 +12,6 @@ use crate::contract::{query, row};
 use crate::embedded::testing::aggregate;
 use crate::{Handles, RangeQuery, Row, TimeRange, WindowRows};
 
-const FIELDS: [Field; 12] = [
-    Field::Avg,
-    Field::Min,
-    Field::Max,
-    Field::Sum,
-    Field::Count,
-    Field::Last,
-    Field::Stddev,
-    Field::Increase,
-    Field::P50,
-    Field::P90,
-    Field::P95,
-    Field::P99,
-];
-
 #[tokio::test]
 async fn a_rewrite_replaces_whatever_was_there() {
     let Some(place) = place("rewrite") else { return };
@@ -41,7 +26,7 @@ async fn a_rewrite_replaces_whatever_was_there() {
         let windows = vec![WindowRows { window, rows: rows.collect() }];
         assert_eq!(store.writer.write(windows).await.expect("written").n_written, 60);
     }
-    for field in FIELDS {
+    for field in Field::ALL {
         let query = RangeQuery { resolution: Resolution::OneMinute, ..query("m", now(), field) };
         let expected: Vec<(String, u64)> = last
             .iter()
