@@ -18,7 +18,7 @@ for purpose in "$@"; do
     stack)
       need gcc build-essential; need pkg-config pkg-config
       need mvn maven; need javac default-jdk-headless; need pip3 python3-pip
-      need kcat kcat; need curl curl; need jq jq; need openssl openssl; need envsubst gettext-base
+      need kcat kcat; need curl curl; need jq jq; need faketime faketime; need openssl openssl; need envsubst gettext-base
       # Not redis-server: that starts a service on 6379 at once. The program itself is in redis-tools.
       need redis-check-rdb redis-tools
       # The test of encrypted Kafka links Debian's OpenSSL; release builds make their own.

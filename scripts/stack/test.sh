@@ -12,9 +12,16 @@ scripts/setup.sh build test stack
 run=$(mktemp -d /var/tmp/sentinel-test-stack.XXXXXX)
 chmod 755 "$run"
 export SENTINEL_STACK_RUN=$run SENTINEL_STACK_PORT=${SENTINEL_STACK_PORT:-21000} SENTINEL_STACK_REQUIRED=1
-trap 'scripts/stack/down.sh --wipe; rm -rf "$run"' EXIT
+disks=()
+clean() { scripts/stack/down.sh --wipe; ((!${#disks[@]})) || umount "${disks[@]}"; rm -rf "$run"; }
+trap clean EXIT
+small_disk() { # FOLDER: a disk of its own in memory, which the test can make full
+  mkdir -p "$1"
+  if mount -t tmpfs -o size=4g tmpfs "$1"; then disks+=("$1"); fi
+}
 servers=(kafka influxdb elasticsearch redis)
 if [[ ${1:-} == chaos ]]; then
+  for disk in influxdb elasticsearch collector; do small_disk "$run/$disk"; done
   servers=(--brokers 3 "${servers[@]}")
 else
   servers+=(opensearch2 opensearch3)

@@ -57,6 +57,9 @@ pub struct Position {
 pub struct Delivered {
     pub position: Position,
     pub record: Record,
+    /// When the log took it, by the log's own clock; every reader is told the same. `None` where the log has no
+    /// clock but its publishers'.
+    pub appended: Option<Timestamp>,
 }
 
 /// What a group has done with a partition: the next offset to read, and a note (at most 4 KiB).

@@ -17,6 +17,7 @@ mod kafka;
 mod metered;
 mod partitioner;
 mod publisher;
+pub mod trace;
 
 pub use bus::{
     Bus, Commit, Consumer, Delivered, Follower, Offsets, Outgoing, PollLimit, Polled, Position, Record,

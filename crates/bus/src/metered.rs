@@ -1,4 +1,4 @@
-//! Counts what is published, on any bus.
+//! What every bus does: counts what is published, and sees to it that each message has a trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,9 @@ use sentinel_model::Topic;
 use sentinel_runtime::Registry;
 
 use crate::embedded::TopicLabel;
-use crate::{Bus, BusError, Commit, Consumer, Follower, Offsets, Outgoing, Position, Start, TopicPartition};
+use crate::{
+    Bus, BusError, Commit, Consumer, Follower, Offsets, Outgoing, Position, Start, TopicPartition, trace,
+};
 
 pub(crate) struct Metered {
     inner: Arc<dyn Bus>,
@@ -37,7 +39,8 @@ impl Metered {
 
 #[async_trait]
 impl Bus for Metered {
-    async fn publish(&self, messages: Vec<Outgoing>) -> Result<Vec<Position>, BusError> {
+    async fn publish(&self, mut messages: Vec<Outgoing>) -> Result<Vec<Position>, BusError> {
+        messages.iter_mut().for_each(|message| trace::begin(&mut message.record));
         let mut published: BTreeMap<Topic, (u64, u64)> = BTreeMap::new();
         for Outgoing { topic, record, .. } in &messages {
             let (n_records, bytes) = published.entry(*topic).or_default();

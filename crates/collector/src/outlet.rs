@@ -12,6 +12,7 @@ mod spool;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod wall;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Records that could not be handled, on their way to the dead-letter topic.
 
 use bytes::Bytes;
-use sentinel_bus::{Delivered, Outgoing, Record, Route};
+use sentinel_bus::{Delivered, Outgoing, Record, Route, trace};
 use sentinel_metric_store::RejectedRow;
 use sentinel_model::{
     DeadLetter, MetricBatch, Point, Rollup, Series, SeriesRef, StreamKey, Timestamp, Topic,
@@ -99,14 +99,9 @@ fn message(
         key: record.record.key.clone(),
         value,
     };
-    Outgoing {
-        topic: Topic::DeadLetters,
-        route: Route::ByKey,
-        record: Record {
-            key: letter.key(),
-            value: letter.encode(),
-            headers: Vec::new(),
-            timestamp: letter.observed,
-        },
-    }
+    let letter =
+        Record { key: letter.key(), value: letter.encode(), headers: Vec::new(), timestamp: letter.observed };
+    let mut outgoing = Outgoing { topic: Topic::DeadLetters, route: Route::ByKey, record: letter };
+    trace::follow(&record.record, std::slice::from_mut(&mut outgoing));
+    outgoing
 }

@@ -45,7 +45,11 @@ pub(crate) fn delivered(topic: Topic, offset: u64, records: &[Record]) -> Vec<De
     let position = |offset| Position { at: place(topic), offset };
     (offset..)
         .zip(records)
-        .map(|(offset, record)| Delivered { position: position(offset), record: record.clone() })
+        .map(|(offset, record)| Delivered {
+            position: position(offset),
+            record: record.clone(),
+            appended: None,
+        })
         .collect()
 }
 

@@ -69,7 +69,7 @@ impl Topics {
                     break;
                 }
             }
-            for Delivered { position, record } in records {
+            for Delivered { position, record, .. } in records {
                 if awaited.remove(&position.at.partition) {
                     firsts.insert(position.at.partition, Some(record.timestamp));
                 }

@@ -188,7 +188,7 @@ impl Reader {
                     return taken;
                 }
                 let position = Position { at: *at, offset: *offset };
-                taken.push(Delivered { position, record: record.clone() });
+                taken.push(Delivered { position, record: record.clone(), appended: None });
                 *offset += 1;
             }
         }

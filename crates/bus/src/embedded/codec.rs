@@ -123,9 +123,11 @@ fn read_body(body: &mut Bytes) -> Option<Record> {
 fn read_key(body: &[u8]) -> Option<(&[u8], bool)> {
     let mut rest = body.get(8..)?;
     let n_key = get_length(&mut rest)?;
-    for _ in 0..2 * get_length(&mut rest)? {
-        let length = get_length(&mut rest)?;
-        rest = rest.get(length..)?;
+    for _ in 0..get_length(&mut rest)? {
+        for _name_and_value in 0..2 {
+            let length = get_length(&mut rest)?;
+            rest = rest.get(length..)?;
+        }
     }
     let (key, value) = rest.split_at_checked(n_key)?;
     Some((key, value.is_empty()))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use sentinel_model::Topic;
+use sentinel_model::{Timestamp, Topic};
 use tokio::sync::Notify;
 use tracing::error;
 
@@ -138,12 +138,13 @@ impl TopicLog {
                 let (key, value) = row?;
                 let offset = codec::offset_of(&key);
                 match codec::decode(&key, &value) {
-                    Ok((_, record)) => {
+                    Ok((header, record)) => {
                         if !budget.take(record.size()) {
                             return Ok(offset);
                         }
                         let at = TopicPartition { topic: self.topic, partition };
-                        records.push(Delivered { position: Position { at, offset }, record });
+                        let appended = Some(Timestamp::from_millis(header.appended));
+                        records.push(Delivered { position: Position { at, offset }, record, appended });
                     }
                     Err(corrupt) => self.report_corrupt(partition, offset, &corrupt, metrics),
                 }

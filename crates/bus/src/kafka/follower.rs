@@ -119,6 +119,7 @@ impl FollowerThread {
         };
         let begin: Vec<_> = self.reader.positions.iter().map(|(at, next)| (*at, position(next))).collect();
         self.reader.consumer.context().close();
+        self.reader.rest();
         let clients = Arc::clone(&self.reader.clients);
         while !self.reader.mailbox.is_closed() {
             match clients.create::<KafkaConsumer>(&clients.follower(&self.prefix)) {
@@ -152,7 +153,7 @@ mod tests {
             headers: Vec::new(),
             timestamp: Timestamp::from_secs(1),
         };
-        Delivered { position: Position { at: at(partition), offset }, record }
+        Delivered { position: Position { at: at(partition), offset }, record, appended: None }
     }
 
     fn follower() -> TopicFollower {

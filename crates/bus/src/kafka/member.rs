@@ -203,6 +203,7 @@ impl Member {
         self.reader.mailbox.revoke(self.reader.positions.keys().copied().collect(), true);
         self.reader.positions.clear();
         self.close();
+        self.reader.rest();
         let clients = Arc::clone(&self.reader.clients);
         while !self.reader.mailbox.is_closed() {
             match clients.create::<KafkaConsumer>(&clients.member(&self.group)) {

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// has read ahead.
 const PAUSE_AFTER: Duration = Duration::from_millis(500);
 const FULL_TICK: Duration = Duration::from_millis(10);
+/// Clients that fail at once are not made more often than this.
+const LEAST_LIFE: Duration = Duration::from_secs(5);
 /// Messages taken from the client before anything else is looked at.
 const BATCH: usize = 256;
 
@@ -46,6 +48,7 @@ pub(super) struct Reader {
     pub part: Part,
     full_since: Option<Instant>,
     is_paused: bool,
+    made: Instant,
 }
 
 /// What a step has shown.
@@ -81,6 +84,14 @@ impl Reader {
             part,
             full_since: None,
             is_paused: false,
+            made: Instant::now(),
+        }
+    }
+
+    /// To be waited for before the client is replaced.
+    pub fn rest(&self) {
+        while !self.mailbox.is_closed() && self.made.elapsed() < LEAST_LIFE {
+            self.mailbox.wait_taken(PATIENCE);
         }
     }
 
@@ -90,7 +101,8 @@ impl Reader {
         self.positions.clear();
         self.is_paused = false;
         self.full_since = None;
-        self.watchdog.pat(Instant::now());
+        self.made = Instant::now();
+        self.watchdog.pat(self.made);
     }
 
     /// Polls the client once, for a short time if `is_hurried`.
@@ -199,7 +211,11 @@ impl Reader {
         let at = TopicPartition { topic, partition: message.partition().cast_unsigned() };
         let offset = u64::try_from(message.offset()).ok()?;
         *self.positions.get_mut(&at)? = Some(offset + 1);
-        Some(Delivered { position: Position { at, offset }, record: record::read(message) })
+        Some(Delivered {
+            position: Position { at, offset },
+            record: record::read(message),
+            appended: record::appended(message),
+        })
     }
 
     /// Only followers are told of ends, and they read one topic.
@@ -223,6 +239,10 @@ impl Reader {
                 | Code::ClusterAuthorizationFailed),
             ) => {
                 let reason = format!("Kafka does not let this user read ({code}): allow it in the cluster");
+                self.clients.condition.raise(self.part.clone(), reason);
+            }
+            Some(code) if let Some(remedy) = remedy(code) => {
+                let reason = format!("Kafka does not take this member of the group ({code}): {remedy}");
                 self.clients.condition.raise(self.part.clone(), reason);
             }
             // They may have gone: they are made again.
@@ -271,5 +291,20 @@ impl Reader {
             };
             self.positions.insert(*at, next);
         }
+    }
+}
+
+/// What helps against an answer that will not be another one the next time.
+const fn remedy(code: Code) -> Option<&'static str> {
+    match code {
+        Code::InvalidSessionTimeout => Some(
+            "bring bus.session_timeout into the broker's bounds, group.min.session.timeout.ms (6 s by default) and \
+             group.max.session.timeout.ms",
+        ),
+        Code::InconsistentGroupProtocol | Code::UnsupportedAssignor => Some(
+            "write the same bus.group_protocol for all processes, and change it only when none of them runs",
+        ),
+        Code::GroupMaxSizeReached => Some("raise group.max.size of the brokers, or run fewer processes"),
+        _ => None,
     }
 }

@@ -44,6 +44,14 @@ pub(super) fn read(message: &BorrowedMessage<'_>) -> Record {
     }
 }
 
+/// The broker's stamp; topics that others made may have the publisher's.
+pub(super) fn appended(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
+    match message.timestamp() {
+        rdkafka::Timestamp::LogAppendTime(millis) => Some(Timestamp::from_millis(millis)),
+        rdkafka::Timestamp::CreateTime(_) | rdkafka::Timestamp::NotAvailable => None,
+    }
+}
+
 fn read_headers(message: &BorrowedMessage<'_>) -> Vec<(String, Bytes)> {
     let Some(headers) = message.headers() else { return Vec::new() };
     tolerant(|| {

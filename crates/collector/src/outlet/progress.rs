@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use sentinel_model::Timestamp;
 use sentinel_runtime::clock;
+use tracing::warn;
+
+use super::wall::{Reading, Wall};
 
 /// Where "now" comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,15 +19,20 @@ pub enum Clock {
     Recorded,
 }
 
+#[derive(Debug)]
+enum Time {
+    Wall(Wall),
+    /// Latest time read.
+    Recorded(i64),
+}
+
 /// Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Progress(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    clock: Clock,
-    /// Latest time seen; a clock that is set back does not go back here.
-    now: i64,
+    time: Time,
     promised: i64,
     /// Starts of what is under way, with a number to tell equal ones apart.
     holds: BTreeSet<(i64, u64)>,
@@ -40,14 +49,19 @@ pub struct Hold {
 
 impl Progress {
     pub fn new(clock: Clock) -> Self {
-        let state = State { clock, now: i64::MIN, promised: i64::MIN, holds: BTreeSet::new(), next_hold: 0 };
+        let time = match clock {
+            Clock::Wall => Time::Wall(Wall::new(clock::now_millis(), Instant::now())),
+            Clock::Recorded => Time::Recorded(i64::MIN),
+        };
+        let state = State { time, promised: i64::MIN, holds: BTreeSet::new(), next_hold: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
     /// For a recorded clock: everything up to `now` has been read.
     pub fn advance(&self, now: Timestamp) {
-        let mut state = self.0.lock();
-        state.now = state.now.max(now.as_millis());
+        if let Time::Recorded(latest) = &mut self.0.lock().time {
+            *latest = now.as_millis().max(*latest);
+        }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -66,7 +80,7 @@ impl Progress {
         self.hold_in(&mut self.0.lock(), scraped.as_millis())
     }
 
-    /// Never goes back.
+    /// Goes back only with the clock, when that is set back far.
     pub fn promise(&self) -> Timestamp {
         let mut state = self.0.lock();
         let now = state.read_clock();
@@ -85,10 +99,22 @@ impl Progress {
 
 impl State {
     fn read_clock(&mut self) -> i64 {
-        if self.clock == Clock::Wall {
-            self.now = self.now.max(clock::now_millis());
+        let wall = match &mut self.time {
+            Time::Recorded(latest) => return *latest,
+            Time::Wall(wall) => wall,
+        };
+        match wall.read(clock::now_millis(), Instant::now()) {
+            Reading::Runs(now) => now,
+            Reading::SetBack { now, from } => {
+                warn!(
+                    by_ms = from - now,
+                    "the clock of this machine was set back: what was taken before is stamped ahead of what comes \
+                     now, and what comes now may be late; keep the clock in step (chrony, systemd-timesyncd)"
+                );
+                self.promised = self.promised.min(now);
+                now
+            }
         }
-        self.now
     }
 }
 

@@ -48,7 +48,7 @@ impl Bus for HandOver {
             let next = held.next.entry(at).or_default();
             let position = Position { at, offset: *next };
             *next += 1;
-            held.records.entry(topic).or_default().push(Delivered { position, record });
+            held.records.entry(topic).or_default().push(Delivered { position, record, appended: None });
             positions.push(position);
         }
         Ok(positions)

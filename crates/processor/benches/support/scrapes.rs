@@ -83,7 +83,7 @@ pub fn delivered(frame: &Frame, offset: u64) -> Delivered {
         headers: Vec::new(),
         timestamp: frame.scraped,
     };
-    Delivered { position: Position { at, offset }, record }
+    Delivered { position: Position { at, offset }, record, appended: None }
 }
 
 /// Pods of another node are other pods.

@@ -224,6 +224,7 @@ async fn commits_go_on_around_a_partition_that_has_moved_and_behind_an_outage() 
     let one = |partition| Delivered {
         position: sentinel_bus::Position { at: at(partition), offset: 6 },
         record: record("x".into(), ""),
+        appended: None,
     };
     let polls = [Polled::Assigned(vec![(at(0), None), (at(1), None)]), Polled::Records(vec![one(0), one(1)])];
     let committed: Arc<Mutex<BTreeMap<u32, u64>>> = Arc::default();

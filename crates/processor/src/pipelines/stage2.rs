@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
+use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition, trace};
 use sentinel_model::{LabelPool, Resolution, Timestamp, Topic};
 use sentinel_runtime::Shutdown;
 use tracing::warn;
@@ -129,6 +129,7 @@ impl Stage for Stage2 {
             let Some(state) = self.partitions.get_mut(&record.position.at.partition) else { continue };
             let n_before = outgoing.len();
             state.apply(record, &self.pipeline.metrics, &mut outgoing);
+            trace::follow(&record.record, &mut outgoing[n_before..]);
             n_bytes += outgoing[n_before..].iter().map(|message| message.record.value.len()).sum::<usize>();
             if n_bytes >= MAX_OUTGOING_BYTES {
                 n_bytes = 0;

@@ -448,20 +448,21 @@ proptest! {
         let lost = log[..first_read].iter().filter_map(|record| decoder.decode(&record.value).ok());
         let last_lost = lost.map(|batch| batch.scraped).max().unwrap_or(Timestamp::MIN);
         let whole_from = last_lost.saturating_add_millis(900_000);
+        // The other collector goes on losing frames of its own. Nobody can tell which of these losses were the bus',
+        // so that windows around them are left out or not by where reading begins anew.
+        let is_steady = |series: &str| (1..5).any(|i| series == labels(i).to_string());
         for (place, aggregate) in &undisturbed {
             let (window, series) = place;
-            // The other collector goes on losing frames.
-            let is_steady = (1..5).any(|i| *series == labels(i).to_string());
             match run.get(place) {
                 Some(found) => prop_assert_eq!(found, aggregate, "{:?}", place),
-                None => prop_assert!(window.start < whole_from || !is_steady, "{:?} is missing", place),
+                None => prop_assert!(window.start < whole_from || !is_steady(series), "{:?} is missing", place),
             }
         }
         for place in run.keys() {
             prop_assert!(undisturbed.contains_key(place), "{:?} is made up", place);
         }
         let places: BTreeSet<_> = run.keys().chain(settled.keys()).collect();
-        for place in places {
+        for place in places.into_iter().filter(|(_, series)| is_steady(series)) {
             prop_assert_eq!(run.get(place), settled.get(place), "{:?} is cut in one of them", place);
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 use async_trait::async_trait;
-use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition};
-use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Topic, Window};
+use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition, trace};
+use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Timestamp, Topic, Window};
 use sentinel_proto::{DecodeError, MetricDecoder};
 use sentinel_runtime::{Shutdown, clock};
 use tracing::warn;
@@ -126,6 +126,7 @@ impl Stage for WindowsStage {
             let Some(state) = self.partitions.get_mut(&record.position.at.partition) else { continue };
             let n_before = outgoing.len();
             state.apply(record, &self.rules, metrics, &mut outgoing);
+            trace::follow(&record.record, &mut outgoing[n_before..]);
             n_bytes += outgoing[n_before..].iter().map(|message| message.record.value.len()).sum::<usize>();
             if n_bytes >= MAX_OUTGOING_BYTES {
                 n_bytes = 0;
@@ -160,7 +161,7 @@ impl PartitionState {
         let offset = record.position.offset;
         self.note_dropped(record, metrics);
         let batch = match self.decoder.decode(&record.record.value) {
-            Ok(batch) => batch,
+            Ok(batch) => by_the_clock_of_the_log(batch, record.appended),
             Err(error) => {
                 let is_replay = self.windows.is_replay(offset);
                 BusCanaries::refuse(&error, is_replay, metrics);
@@ -233,6 +234,13 @@ impl PartitionState {
             metrics.watermark_lag.get_or_create(&label).set(lag_ms as f64 / 1_000.0);
         }
     }
+}
+
+/// A collector's clock may run ahead or jump. Nothing is from after the moment at which the log took it, so that a
+/// wrong clock neither closes windows that others still fill nor opens some in a distant future.
+fn by_the_clock_of_the_log(batch: MetricBatch, appended: Option<Timestamp>) -> MetricBatch {
+    let Some(appended) = appended else { return batch };
+    MetricBatch { scraped: batch.scraped.min(appended), progress: batch.progress.min(appended), ..batch }
 }
 
 /// Counts windows that have lost samples, and names them by the minute: it holds those of 10 s.

@@ -4,6 +4,9 @@
 
 #![expect(clippy::print_stdout, reason = "a long test shows its progress")]
 
+mod clock;
+mod disk;
+mod faults;
 mod lines;
 mod oracle;
 mod processes;
@@ -11,10 +14,11 @@ mod proxy;
 mod source;
 mod world;
 
+use faults::Fault;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sentinel_runtime::config::variable;
-use world::{Fault, World};
+use world::World;
 
 /// What every change has to survive: some minutes.
 const SHORT: [Fault; 9] = [
@@ -29,7 +33,8 @@ const SHORT: [Fault; 9] = [
     Fault::RebalanceStorm(3),
 ];
 
-const FULL: [Fault; 21] = [
+const FULL: [Fault; 28] = [
+    Fault::StepClock(20),
     Fault::KillRoles(50),
     Fault::KillOneBroker,
     Fault::KillBrokers,
@@ -43,12 +48,18 @@ const FULL: [Fault; 21] = [
     Fault::KillElasticsearch,
     Fault::StopElasticsearch(120),
     Fault::ReadOnlyIndexes,
+    Fault::FullElasticsearch,
+    Fault::FullInfluxdb,
+    Fault::FullSpool,
     Fault::ElasticsearchRefuses,
     Fault::HalfBulks,
     Fault::KillRedis,
     Fault::RebalanceStorm(15),
     Fault::StopProcessor(20),
     Fault::Repeats,
+    Fault::TwoCollectors(20),
+    Fault::Poison,
+    Fault::WipeStores,
     Fault::KillEverything,
     Fault::KillRoles(10),
 ];
@@ -84,7 +95,7 @@ async fn whatever_fails_nothing_is_lost_and_nothing_is_counted_twice() {
     while is_full && world.n_samples() < FULL_SAMPLES {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
-    let (n_windows, n_lines) = world.settle().await;
+    let (n_windows, n_lines) = world.settle_all().await;
     println!(
         "{} samples, {n_lines} log lines, {n_windows} windows: missing 0, doubled 0, wrong 0",
         world.n_samples()

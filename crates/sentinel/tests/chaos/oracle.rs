@@ -24,6 +24,9 @@ const FIELDS: [Field; 5] = [Field::Count, Field::Sum, Field::Min, Field::Max, Fi
 #[derive(Default)]
 pub struct Truth {
     samples: BTreeMap<(Series, i64), f64>,
+    /// Numbers of the scrapes of each target, in order of the bus; also of those that gave way to a rival's.
+    scrapes: BTreeMap<u64, Vec<u64>>,
+    claims: BTreeMap<String, Claims>,
     pub n_repeats: u64,
     pub unreadable: Vec<String>,
 }
@@ -64,14 +67,11 @@ impl Ledger {
     pub fn check(&self, n_collector_kills: u64) {
         let truth = self.truth.lock();
         assert_eq!(truth.unreadable, [""; 0], "frames on the bus can be read");
-        let mut scrapes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for ((series, _), value) in &truth.samples {
             let id = SampleId::of(*value);
             assert_eq!((id.target, id.series), *series, "a value of another series");
-            if id.series == 0 {
-                scrapes.entry(id.target).or_default().push(id.scrape);
-            }
         }
+        let mut scrapes = truth.scrapes.clone();
         assert_eq!(truth.samples.len() as u64 % N_SERIES, 0, "a scrape is on the bus as a whole");
         let n_holes: u64 = scrapes
             .values_mut()
@@ -112,6 +112,9 @@ type Decoders = BTreeMap<u32, (MetricDecoder, BTreeMap<(String, u32), Series>)>;
 
 impl Truth {
     fn note(&mut self, record: &sentinel_bus::Delivered, decoders: &mut Decoders) {
+        if record.record.headers.iter().any(|(name, _)| name == "poison") {
+            return;
+        }
         let (decoder, names) = decoders.entry(record.position.at.partition).or_default();
         let batch = match decoder.decode(&record.record.value) {
             Ok(batch) => batch,
@@ -132,11 +135,48 @@ impl Truth {
                 names.insert((stream.clone(), reference.0), (target, number));
             }
         }
+        let is_superseded = batch.frame.has_samples()
+            && self.claims.entry(batch.stream.target.to_string()).or_default().weigh(
+                (batch.epoch, batch.stream.collector.to_string()),
+                batch.scraped.min(record.appended.unwrap_or(Timestamp::MAX)).as_millis(),
+            );
         for point in &batch.points {
-            if let Some(series) = names.get(&(stream.clone(), point.series.0)) {
-                self.samples.insert((*series, point.timestamp.as_millis()), point.value);
+            let Some(series) = names.get(&(stream.clone(), point.series.0)) else { continue };
+            let id = SampleId::of(point.value);
+            if id.series == 0 {
+                self.scrapes.entry(id.target).or_default().push(id.scrape);
+            }
+            if !is_superseded {
+                // Of two values at one moment, the first counts.
+                self.samples.entry((*series, point.timestamp.as_millis())).or_insert(point.value);
             }
         }
+    }
+}
+
+/// Which of two collectors of one target counts: docs/adr/0007-collectors-share-work.md, in the plainest way.
+#[derive(Default)]
+struct Claims {
+    /// Moments of scrapes, and whether they counted.
+    scraped: BTreeMap<(u64, String), BTreeMap<i64, bool>>,
+}
+
+impl Claims {
+    /// Three intervals of 500 ms are less.
+    const HOLD_MS: i64 = 30_000;
+
+    /// Notes a frame of an epoch and a collector. Gives whether it is superseded.
+    fn weigh(&mut self, (epoch, collector): (u64, String), scraped: i64) -> bool {
+        let is_superseded =
+            self.scraped.iter().filter(|((_, other), _)| *other != collector).any(|(rival, seen)| {
+                if *rival > (epoch, collector.clone()) {
+                    seen.range(scraped - Self::HOLD_MS..=scraped).next().is_some()
+                } else {
+                    seen.range(scraped..=scraped + Self::HOLD_MS).any(|(_, counted)| *counted)
+                }
+            });
+        self.scraped.entry((epoch, collector)).or_default().insert(scraped, !is_superseded);
+        is_superseded
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 pub struct Role {
     name: String,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     folder: PathBuf,
     child: Option<Child>,
     /// Address of its last life.
@@ -15,11 +16,12 @@ pub struct Role {
 }
 
 impl Role {
-    pub fn start(name: &str, arguments: &[&str], folder: &Path) -> Self {
+    pub fn start(name: &str, arguments: &[&str], folder: &Path, environment: Vec<(String, String)>) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let mut role = Self {
             name: name.to_owned(),
             arguments,
+            environment,
             folder: folder.to_owned(),
             child: None,
             url: String::new(),
@@ -38,6 +40,7 @@ impl Role {
             .arg("--data-dir")
             .arg(self.folder.join(&self.name))
             .env_remove("KUBECONFIG")
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -56,6 +59,13 @@ impl Role {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("kill it");
             child.wait().expect("it is dead");
+        }
+    }
+
+    /// Until it has ended by itself.
+    pub fn wait(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.wait().expect("it ends");
         }
     }
 
@@ -79,7 +89,18 @@ impl Drop for Role {
 
 /// Does something to a server of `make stack`: see scripts/stack/server.sh.
 pub fn server(verb: &str, name: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/stack/server.sh");
-    let done = Command::new(&script).args([verb, name]).stdin(Stdio::null()).output().expect("bash runs");
-    assert!(done.status.success(), "{verb} {name}: {}", String::from_utf8_lossy(&done.stderr));
+    stack_script("server.sh", &[verb, name]).expect("the server obeys");
+}
+
+/// What a script of scripts/stack says.
+///
+/// # Errors
+/// What it says when it fails.
+pub fn stack_script(name: &str, arguments: &[&str]) -> Result<String, String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/stack").join(name);
+    let done = Command::new(&script).args(arguments).stdin(Stdio::null()).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let failed = || format!("{name} {arguments:?}: {said}{}", String::from_utf8_lossy(&done.stderr));
+    // Kafka's tools say in words that they failed.
+    if done.status.success() && !said.contains("Error:") { Ok(said) } else { Err(failed()) }
 }

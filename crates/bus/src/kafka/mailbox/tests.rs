@@ -16,7 +16,7 @@ fn delivered(partition: u32, offset: u64) -> Delivered {
         headers: Vec::new(),
         timestamp: Timestamp::from_secs(1),
     };
-    Delivered { position: Position { at: at(partition), offset }, record }
+    Delivered { position: Position { at: at(partition), offset }, record, appended: None }
 }
 
 fn limit(max_records: usize, max_bytes: usize) -> PollLimit {

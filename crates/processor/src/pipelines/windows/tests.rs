@@ -44,15 +44,24 @@ impl Run {
     }
 }
 
+const START_S: i64 = 1_795_255_200;
+
 /// A scrape every 10 s of one series; `samples` says how many seconds ahead of it each is stamped.
 fn frames(samples: &[i64]) -> Vec<Record> {
-    let stream = StreamKey { cluster: "c".into(), collector: "a".into(), target: "t".into() };
+    frames_of("a", 0, samples)
+}
+
+/// Those of a collector whose clock is `ahead_s` ahead.
+fn frames_of(collector: &str, ahead_s: i64, samples: &[i64]) -> Vec<Record> {
+    let target = format!("t-{collector}");
+    let stream =
+        StreamKey { cluster: "c".into(), collector: collector.into(), target: target.as_str().into() };
     let config = EncoderConfig { key_interval: 6, ..EncoderConfig::default() };
     let mut encoder = MetricEncoder::new(stream, 1, config);
-    let labels = Labels::from_pairs([("__name__", "up")]).expect("unique names");
+    let labels = Labels::from_pairs([("__name__", "up"), ("target", target.as_str())]).expect("unique names");
     let series = [Series { labels, kind: MetricKind::Gauge }];
     let frame = |(i, ahead): (i64, &i64)| {
-        let scraped = Timestamp::from_secs(1_795_255_200 + 10 * i);
+        let scraped = Timestamp::from_secs(START_S + ahead_s + 10 * i);
         let timestamp = scraped.saturating_add_millis(1_000 * ahead);
         let points = [Point { series: SeriesRef(0), timestamp, value: i as f64 }];
         let scrape = Scrape { scraped, progress: scraped, series: &series, points: &points };
@@ -73,6 +82,28 @@ async fn what_has_no_window_becomes_a_dead_letter_with_its_reason() {
         vec![lost(2), lost(3), lost(4), (5, "late".into()), (6, "future".into()), (7, "corrupt".into())];
     assert_eq!(run.letters(), expected);
     assert_eq!(run.stage.pipeline.metrics.lost_frames.get(), 4, "the missing one, and three for want of it");
+}
+
+#[tokio::test]
+async fn a_collector_whose_clock_runs_ahead_harms_nobody() {
+    let ahead = frames_of("ahead", 300, &[0, 0, 0, 0, 0, 301, 0, 0, 0, 0]);
+    let right = frames_of("right", 0, &[0; 10]);
+    let mut run = Run::new(None);
+    for (i, pair) in (0..).zip(ahead.iter().zip(&right)) {
+        let records = [pair.0.clone(), pair.1.clone()];
+        let mut records = delivered(Topic::Metrics, 2 * i, &records);
+        records
+            .iter_mut()
+            .for_each(|record| record.appended = Some(Timestamp::from_secs(START_S + 10 * i as i64)));
+        run.stage.handle(records).await.expect("not stopped");
+    }
+    assert_eq!(
+        run.letters(),
+        [(10, "future".to_owned())],
+        "600 s ahead of the log's clock, and no more, is taken"
+    );
+    // Windows close by what is known: 90 s less the allowed lateness.
+    assert_eq!(run.n_rollups(), 6 + 1, "of the right one, 10 s and 1 min");
 }
 
 /// The samples of a letter, put back where they came from.
