@@ -84,10 +84,11 @@ started() { # PROCESS: did up.sh start it, and nobody take it down since? It may
 
 check_free() { # PORT...: a foreign server there would answer in the place of ours
   local port
-  for port; do
-    ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "something else listens on 127.0.0.1:$port"
-  done
+  # One that was killed may hold its port for a moment, until its last thread has ended.
+  for port; do wait_for 5 "127.0.0.1:$port to be free: something else listens there" is_free "$port"; done
 }
+
+is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; } # PORT
 
 await() { # PROCESS SECONDS: until it answers; fails at once when it has ended
   local began=$SECONDS

@@ -190,6 +190,11 @@ impl Http {
             404 => "check metric_store.url, org and bucket_prefix, and that the buckets exist".to_owned(),
             429 => "it limits its clients; trying again later".to_owned(),
             400..=499 => "see the server's log".to_owned(),
+            // As 2.7 says of a shard that it could not make once, for want of room say.
+            _ if said.contains("not attempting to open shard") => {
+                "InfluxDB does not try this again by itself: see its log, free room on its disk, and restart it"
+                    .to_owned()
+            }
             _ => "trying again; see the server's log".to_owned(),
         };
         let message = format!("InfluxDB at {base} answers {status} {said}: {what_to_do}");

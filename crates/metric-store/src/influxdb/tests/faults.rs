@@ -101,6 +101,15 @@ async fn recovers_without_traffic() {
 }
 
 #[tokio::test]
+async fn a_shard_that_is_given_up_needs_a_restart_of_the_server_and_is_said_so() {
+    let said = r#"{"code":"internal error","message":"not attempting to open shard 4; opening shard previously failed"}"#;
+    let stub = Stub::start(in_turn(vec![answer(500, said)])).await;
+    let (store, _) = open(config(&stub));
+    let error = store.writer.write(rows(&["a"])).await.expect_err("refused");
+    assert!(error.is_retryable() && error.to_string().contains("restart it"), "{error}");
+}
+
+#[tokio::test]
 async fn a_line_that_is_named_is_rejected_and_the_rest_is_written() {
     let stub = Stub::start(|asked: &Asked| {
         let bad: Vec<String> = asked
