@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "sentinel/deadletters/v1/deadletters.proto",
     "sentinel/events/v1/events.proto",
     "sentinel/logs/v1/logs.proto",
     "sentinel/metrics/v1/metrics.proto",
     "sentinel/objects/v1/objects.proto",
     "sentinel/rollups/v1/rollups.proto",
+    "sentinel/settings/v1/settings.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -34,6 +34,7 @@ adapters=sentinel-bus/kafka-tls,sentinel-metric-store/influxdb,sentinel-log-stor
 if [[ ${1:-} != chaos ]]; then
   say "contract suites on the real servers"
   cargo test --features "$adapters" -p sentinel-bus -p sentinel-metric-store -p sentinel-log-store -p sentinel-cache
+  cargo test --features kafka -p sentinel-settings
 fi
 if [[ ${1:-} != chaos ]]; then
   cat >"$run/sentinel.toml" <<TOML

@@ -12,10 +12,11 @@ const LOGS: &str = "sentinel-log-store";
 const CACHE: &str = "sentinel-cache";
 const RECOUNT: &str = "sentinel-recount";
 const RUNTIME: &str = "sentinel-runtime";
+const SETTINGS: &str = "sentinel-settings";
 const SIMULATOR: &str = "sentinel-simulator";
 
 /// Ordinary dependencies on crates of this workspace; development dependencies are free.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     (MODEL, &[]),
     (RUNTIME, &[]),
     (PROTO, &[MODEL]),
@@ -23,10 +24,11 @@ const ARROWS: [(&str, &[&str]); 16] = [
     (METRICS, &[MODEL, RUNTIME]),
     (LOGS, &[MODEL, RUNTIME]),
     (CACHE, &[RUNTIME]),
+    (SETTINGS, &[MODEL, PROTO, BUS, RUNTIME]),
     ("sentinel-collector", &[MODEL, PROTO, BUS, RUNTIME]),
-    ("sentinel-processor", &[MODEL, PROTO, BUS, METRICS, LOGS, RUNTIME]),
+    ("sentinel-processor", &[MODEL, PROTO, BUS, METRICS, LOGS, SETTINGS, RUNTIME]),
     (RECOUNT, &[MODEL, PROTO, BUS, METRICS, LOGS, RUNTIME]),
-    ("sentinel-api", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RECOUNT, RUNTIME]),
+    ("sentinel-api", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RECOUNT, SETTINGS, RUNTIME]),
     (SIMULATOR, &[MODEL, RUNTIME]),
     ("sentinel-testkit", &[MODEL, PROTO, BUS, METRICS, LOGS, CACHE, RUNTIME]),
     (
@@ -42,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
             "sentinel-processor",
             RECOUNT,
             RUNTIME,
+            SETTINGS,
             SIMULATOR,
         ],
     ),

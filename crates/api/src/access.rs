@@ -1,4 +1,6 @@
-//! Who may ask: loopback names only without a token, the token otherwise, and not too often.
+//! Who may ask: loopback names only without a token, those with a token otherwise, and not too often.
+
+mod caller;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -9,10 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, Uri, header};
 use parking_lot::Mutex;
-use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::app::{App, now};
 use crate::error::ApiError;
+
+pub use caller::{Admin, Caller};
 
 /// Address of the peer, put into each request by the server.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +29,12 @@ const MAX_PEERS: usize = 10_000;
 pub struct Rates(Mutex<AHashMap<IpAddr, (f64, i64)>>);
 
 /// Lets pass or answers itself.
-pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let checked = match check(&app, &request) {
-        Ok(()) => {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                request.extensions_mut().insert(caller);
+            }
             let peer = request.extensions().get::<Peer>().copied().filter(|_| is_limited(&app, &request));
             check_shared(&app, peer).await
         }
@@ -58,44 +64,31 @@ fn is_limited(app: &App, request: &Request) -> bool {
     app.config.token.is_some() && (path.starts_with("/api/") || path == "/metrics")
 }
 
-fn check(app: &App, request: &Request) -> Result<(), ApiError> {
+/// Who asks, where that is asked for.
+fn check(app: &App, request: &Request) -> Result<Option<Caller>, ApiError> {
     let path = request.uri().path();
     if app.config.token.is_none() {
         // A page of another site can make its name point here; our own names it cannot have.
         let message = "this server is reached as localhost or 127.0.0.1 only";
         return if is_loopback_name(&host_of(request.uri(), request.headers())) {
-            Ok(())
+            Ok(Some(Caller::Anybody))
         } else {
             Err(ApiError::Forbidden { message })
         };
     }
     if !is_limited(app, request) {
-        return Ok(());
+        return Ok(None);
     }
     if let Some(Peer(peer)) = request.extensions().get::<Peer>() {
         app.rates.take(*peer, f64::from(app.config.limits.requests_per_second))?;
     }
     // The WebSocket has its own way in: a ticket.
-    if path == "/api/v1/ws" || has_token(app, request.headers()) {
-        Ok(())
-    } else {
-        Err(ApiError::Unauthorized)
+    if path == "/api/v1/ws" {
+        return Ok(None);
     }
-}
-
-/// Whether the headers carry the token.
-pub fn has_token(app: &App, headers: &HeaderMap) -> bool {
-    let Some(token) = &app.config.token else { return true };
-    let sent = headers.get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes).unwrap_or_default();
-    let is_bearer = sent.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
-    is_bearer && is_equal(&sent[7..], token.as_bytes())
-}
-
-/// Compares digests, so that the time tells nothing of where two texts differ.
-fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    let seed = u64::try_from(b.len()).unwrap_or_default();
-    let (a, b) = (xxh3_128_with_seed(a, seed), xxh3_128_with_seed(b, seed));
-    std::hint::black_box(a ^ b) == 0
+    let caller = Caller::of(app, request.headers())?;
+    caller.require(caller::needed(request.method(), path))?;
+    Ok(Some(caller))
 }
 
 fn host_of(uri: &Uri, headers: &HeaderMap) -> String {
@@ -160,12 +153,5 @@ mod tests {
         let n_passed = (0..1_000).filter(|_| rates.take(peer, 10.0).is_ok()).count();
         assert!((20..40).contains(&n_passed), "{n_passed}");
         assert!(rates.take(IpAddr::from([10, 0, 0, 2]), 10.0).is_ok());
-    }
-
-    #[test]
-    fn tokens_are_equal_or_not() {
-        assert!(is_equal(b"secret", b"secret"));
-        assert!(!is_equal(b"secreT", b"secret"));
-        assert!(!is_equal(b"", b"secret"));
     }
 }

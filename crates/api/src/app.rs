@@ -1,16 +1,19 @@
 //! What every route and every follower share.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sentinel_bus::Bus;
 use sentinel_cache::Cache;
 use sentinel_log_store::LogReader;
 use sentinel_metric_store::MetricReader;
-use sentinel_model::Timestamp;
+use sentinel_model::{Kept, Timestamp};
 use sentinel_recount::Rule;
 use sentinel_runtime::{Health, Shutdown, clock};
+use sentinel_settings::Settings;
 use tokio::sync::Semaphore;
 
 use crate::access::Rates;
@@ -66,6 +69,9 @@ pub struct State {
     pub dead_letters: DeadLetters,
     /// As the processor has them, for recounts.
     pub rules: Vec<Rule>,
+    /// What people have set.
+    pub settings: Settings,
+    retention: BTreeMap<Kept, Duration>,
     pub verifications: Verifications,
     pub traffic: Traffic,
     pub freshness: Freshness,
@@ -95,6 +101,9 @@ pub struct Parts {
     pub health: Health,
     /// As the processor has them.
     pub rules: Vec<Rule>,
+    pub settings: Settings,
+    /// Of the configuration.
+    pub retention: Vec<(Kept, Duration)>,
     pub clock: Clock,
 }
 
@@ -110,7 +119,8 @@ impl App {
     }
 
     pub fn new(parts: Parts, config: Config, mode: Mode, (own, shutdown): (Metrics, Shutdown)) -> Self {
-        let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, rules, clock } = parts;
+        let Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, .. } = parts;
+        let Parts { rules, settings, retention, clock, .. } = parts;
         let live = Live::new(config.limits.live_series);
         Self(Arc::new(State {
             bus,
@@ -132,6 +142,8 @@ impl App {
             recent_logs: Feed::new(MAX_RECENT_LOGS, MAX_RECENT_BYTES),
             dead_letters: DeadLetters::default(),
             rules,
+            settings,
+            retention: retention.into_iter().collect(),
             verifications: Verifications::default(),
             traffic: Traffic::default(),
             freshness: Freshness::default(),
@@ -142,6 +154,11 @@ impl App {
             shutdown,
             config,
         }))
+    }
+
+    /// How long something is kept by the configuration.
+    pub fn configured(&self, kept: Kept) -> Option<Duration> {
+        self.retention.get(&kept).copied()
     }
 
     pub fn now(&self) -> Timestamp {

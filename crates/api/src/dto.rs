@@ -15,6 +15,7 @@ pub mod overview;
 pub mod pipeline;
 pub mod pod;
 pub mod record;
+pub mod settings;
 pub mod verify;
 pub mod workload;
 

@@ -6,6 +6,7 @@ use sentinel_bus::BusError;
 use sentinel_cache::CacheError;
 use sentinel_log_store::LogStoreError;
 use sentinel_metric_store::MetricStoreError;
+use sentinel_settings::SettingsError;
 
 use crate::dto::Problem;
 
@@ -52,6 +53,12 @@ pub enum ApiError {
     Ticket,
     #[error("{message}")]
     Forbidden { message: &'static str },
+    #[error("this needs the role {needed}, and the token has the role {has}")]
+    Role { needed: &'static str, has: &'static str },
+    #[error("{message}")]
+    Conflict { message: String },
+    #[error("{key} is at revision {found}, not {expected}: somebody else has changed it")]
+    Changed { key: String, expected: u64, found: u64 },
     #[error("the client took too long to send the request")]
     SlowClient,
     #[error("too many requests")]
@@ -92,7 +99,9 @@ impl ApiError {
             | Self::Refused { .. }
             | Self::Ambiguous { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized | Self::Ticket => StatusCode::UNAUTHORIZED,
-            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::Role { .. } => StatusCode::FORBIDDEN,
+            Self::Conflict { .. } => StatusCode::CONFLICT,
+            Self::Changed { .. } => StatusCode::PRECONDITION_FAILED,
             Self::NotFound { .. } | Self::UnknownKind { .. } | Self::UnknownRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::SlowClient => StatusCode::REQUEST_TIMEOUT,
@@ -127,6 +136,9 @@ impl ApiError {
             Self::Unauthorized => "unauthorized",
             Self::Ticket => "invalid_ticket",
             Self::Forbidden { .. } => "forbidden",
+            Self::Role { .. } => "role_too_low",
+            Self::Conflict { .. } => "conflict",
+            Self::Changed { .. } => "changed_meanwhile",
             Self::SlowClient => "slow_client",
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Busy { .. } => "busy",
@@ -163,7 +175,12 @@ impl ApiError {
             Self::TooMuch { .. } => "add a label to the selector, take a shorter range or a larger step",
             Self::Ambiguous { .. } => "add ?cluster=NAME",
             Self::MediaType => "send application/json without a content encoding",
-            Self::Unauthorized => "send Authorization: Bearer TOKEN, with the token of api.token",
+            Self::Unauthorized => {
+                "send Authorization: Bearer TOKEN, with the token of api.token or one that was made by \
+                 sentinel tokens create"
+            }
+            Self::Role { .. } => "ask an admin for a token of that role: sentinel tokens create",
+            Self::Changed { .. } => "read it again, and send its revision as If-Match",
             Self::Ticket => "get a new one from POST /api/v1/ws-ticket; it works once and soon expires",
             Self::UnknownRoute => "see /api/v1/openapi.json",
             Self::Busy { .. } | Self::Timeout | Self::Unavailable { .. } => {
@@ -273,6 +290,26 @@ impl From<LogStoreError> for ApiError {
 impl From<BusError> for ApiError {
     fn from(error: BusError) -> Self {
         Self::Unavailable { component: "the bus", message: error.to_string() }
+    }
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        let component = "the topic of settings";
+        match error {
+            SettingsError::Conflict { key, expected, found } => Self::Changed { key, expected, found },
+            SettingsError::Unknown { .. } | SettingsError::Full { .. } => {
+                Self::Conflict { message: error.to_string() }
+            }
+            // A bus that did not answer may have taken it all the same.
+            SettingsError::Bus(error) => {
+                let message = format!("the change may still take effect, look before you repeat it: {error}");
+                Self::Unavailable { component: "the bus", message }
+            }
+            SettingsError::NotRead | SettingsError::NotSeen => {
+                Self::Unavailable { component, message: error.to_string() }
+            }
+        }
     }
 }
 

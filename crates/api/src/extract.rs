@@ -24,6 +24,22 @@ pub struct Names<const N: usize>(pub [String; N]);
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
 
+/// The revision that a change is to replace; `None`: whatever there is.
+#[derive(Debug)]
+pub struct IfMatch(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(header::IF_MATCH) else { return Ok(Self(None)) };
+        let quoted = value.to_str().ok().and_then(|text| text.trim().strip_prefix('"')?.strip_suffix('"'));
+        let revision = quoted.and_then(|text| text.parse().ok());
+        let refusal = || ApiError::parameter("If-Match", "must be one revision in quotes, as ETag has it");
+        revision.map(|revision| Self(Some(revision))).ok_or_else(refusal)
+    }
+}
+
 // === impl Names ===
 
 impl<S: Send + Sync, const N: usize> FromRequestParts<S> for Names<N> {

@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod app;
+mod audit;
 mod canary;
 mod config;
 mod dead_letters;
@@ -25,6 +26,7 @@ mod router;
 mod routes;
 mod rows;
 mod scope;
+mod secret;
 mod server;
 mod service;
 mod status;

@@ -11,9 +11,9 @@ use crate::dto::Problem;
 
 /// Shapes that clients send: here an optional field may be left out. Everywhere else every field is
 /// there, `null` when it has no value.
-const REQUESTS: [&str; 2] = ["ReplayRequest", "VerifyRequest"];
+const REQUESTS: [&str; 4] = ["ReplayRequest", "RetentionRequest", "TokenRequest", "VerifyRequest"];
 
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("overview", "The first screen"),
     ("clusters", "Clusters and namespaces"),
     ("nodes", "Nodes"),
@@ -25,6 +25,7 @@ const TAGS: [(&str, &str); 12] = [
     ("metrics", "Names, labels and newest values of metrics"),
     ("query", "Metrics over time"),
     ("pipeline", "The data's own path"),
+    ("settings", "What people set, and tokens"),
     ("server", "This server"),
 ];
 
@@ -34,7 +35,8 @@ pub fn base() -> OpenApi {
     info.description = Some(
         "Reads what Sentinel Mesh knows of clusters. Lists come as pages with `next_page_token`; errors \
          are RFC 9457 problems; instants are RFC 3339 in UTC. A server that listens beyond this machine \
-         asks for `Authorization: Bearer TOKEN`. Live data comes by WebSocket at `/api/v1/ws`, \
+         asks for `Authorization: Bearer TOKEN`; a token has a role: a viewer reads, an operator also recounts and \
+         puts dead letters back, an admin also changes settings. Live data comes by WebSocket at `/api/v1/ws`, \
          subprotocol `sentinel.v1`."
             .to_owned(),
     );
@@ -49,7 +51,9 @@ pub fn base() -> OpenApi {
 /// Adds what all operations and all shapes have in common.
 pub fn complete(mut document: OpenApi) -> OpenApi {
     let operations = document.paths.paths.values_mut().flat_map(|item| {
-        [&mut item.get, &mut item.post].into_iter().filter_map(|operation| operation.as_mut())
+        [&mut item.get, &mut item.put, &mut item.post, &mut item.delete]
+            .into_iter()
+            .filter_map(|operation| operation.as_mut())
     });
     for operation in operations {
         add_problem(operation);

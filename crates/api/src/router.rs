@@ -65,7 +65,7 @@ fn parameters(document: &OpenApi) -> ahash::AHashMap<String, Vec<String>> {
     let paths = document.paths.paths.iter();
     paths
         .map(|(path, item)| {
-            let operations = [item.get.as_ref(), item.post.as_ref()];
+            let operations = [item.get.as_ref(), item.put.as_ref(), item.post.as_ref(), item.delete.as_ref()];
             (path.clone(), operations.into_iter().flatten().flat_map(names).collect())
         })
         .collect()

@@ -24,6 +24,8 @@ mod pipeline;
 mod pods;
 mod query;
 mod session;
+mod settings;
+mod tokens;
 mod verify;
 mod workloads;
 
@@ -63,6 +65,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(verify::start_verification))
         .routes(routes!(verify::read_verification))
         .routes(routes!(verify::cancel_verification))
+        .routes(routes!(settings::read_retention, settings::write_retention, settings::unset_retention))
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::read_token, tokens::revoke_token))
         .routes(routes!(session::read_status))
         .routes(routes!(session::issue_ticket))
 }

@@ -9,9 +9,11 @@ use sentinel_bus::Bus;
 use sentinel_cache::Cache;
 use sentinel_log_store::LogReader;
 use sentinel_metric_store::MetricReader;
+use sentinel_model::Kept;
 use sentinel_recount::Rule;
 use sentinel_runtime::admin::Admin;
 use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
+use sentinel_settings::Settings;
 
 use crate::answers;
 use crate::app::{App, Mode, Parts, now};
@@ -36,6 +38,10 @@ pub struct ApiHandles {
     pub health: Health,
     /// Rules of the processor, by which a recount expects windows.
     pub rules: Vec<Rule>,
+    /// What people have set: read, and changed here.
+    pub settings: Settings,
+    /// How long things are kept by the configuration.
+    pub retention: Vec<(Kept, Duration)>,
     /// Answers every address that is not the API's: the files of the dashboard.
     pub dashboard: Router,
 }
@@ -91,12 +97,24 @@ impl Api {
         let local_addr = listener
             .local_addr()
             .map_err(|source| BuildError::Address { listen: config.listen.clone(), source })?;
-        let ApiHandles { bus, metrics, logs, cache, is_cache_shared, admin, health, rules, dashboard } =
-            handles;
+        let ApiHandles { bus, metrics, logs, cache, is_cache_shared, admin, health, .. } = handles;
+        let ApiHandles { rules, settings, retention, dashboard, .. } = handles;
         let component = health.component("api");
         let answers =
             if is_cache_shared { Arc::clone(&cache) } else { sentinel_cache::memory(answers::MAX_BYTES) };
-        let parts = Parts { bus, metrics, logs, cache, is_cache_shared, answers, health, rules, clock: now };
+        let parts = Parts {
+            bus,
+            metrics,
+            logs,
+            cache,
+            is_cache_shared,
+            answers,
+            health,
+            rules,
+            settings,
+            retention,
+            clock: now,
+        };
         let (stop_clients, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode, (Metrics::register(registry), shutdown));
         let router = router(app.clone(), admin.router(), dashboard);

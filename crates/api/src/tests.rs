@@ -8,5 +8,6 @@ mod queries;
 pub(crate) mod records;
 pub(crate) mod served;
 mod server;
+mod settings;
 mod shapes;
 mod verification;

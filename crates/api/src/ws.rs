@@ -5,10 +5,9 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
-use sentinel_runtime::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::access;
+use crate::access::Caller;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::params::QueryMap;
@@ -35,14 +34,11 @@ pub async fn connect(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match admit(&app, &parts, upgrade).await {
-        Ok((upgrade, permit)) => {
-            let shutdown = app.shutdown.clone();
-            upgrade
-                .protocols([protocol::PROTOCOL])
-                .max_message_size(MAX_MESSAGE_BYTES)
-                .max_frame_size(MAX_MESSAGE_BYTES)
-                .on_upgrade(move |socket| serve(socket, app, shutdown, permit))
-        }
+        Ok((upgrade, permit, caller)) => upgrade
+            .protocols([protocol::PROTOCOL])
+            .max_message_size(MAX_MESSAGE_BYTES)
+            .max_frame_size(MAX_MESSAGE_BYTES)
+            .on_upgrade(move |socket| serve(socket, app, caller, permit)),
         Err(refusal) => {
             let reason = match &refusal {
                 Refusal::Error(error) => error.code(),
@@ -82,7 +78,7 @@ async fn admit(
     app: &App,
     parts: &Parts,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit), Refusal> {
+) -> Result<(WebSocketUpgrade, OwnedSemaphorePermit, Caller), Refusal> {
     if parts.version < Version::HTTP_11 {
         return Err(ApiError::Forbidden { message: "a WebSocket needs HTTP/1.1" }.into());
     }
@@ -93,11 +89,10 @@ async fn admit(
         let known = "ticket".to_owned();
         return Err(ApiError::UnknownParameter { field: unknown.to_owned(), known }.into());
     }
-    match query.text("ticket")? {
-        Some(ticket) => tickets::redeem(&*app.cache, &ticket).await?,
-        None if app.config.token.is_none() || access::has_token(app, &parts.headers) => {}
-        None => return Err(ApiError::Unauthorized.into()),
-    }
+    let caller = match query.text("ticket")? {
+        Some(ticket) => Caller::holder(app, tickets::redeem(&*app.cache, &ticket).await?.as_deref())?,
+        None => Caller::of(app, &parts.headers)?,
+    };
     let has_version = |headers: &HeaderMap| {
         headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version == "13")
     };
@@ -108,7 +103,7 @@ async fn admit(
         upgrade.map_err(|_| ApiError::Refused { message: "this is not a WebSocket request".to_owned() })?;
     let permit = std::sync::Arc::clone(&app.websocket_clients).try_acquire_owned();
     let permit = permit.map_err(|_| ApiError::Busy { message: "there are too many WebSocket clients" })?;
-    Ok((upgrade, permit))
+    Ok((upgrade, permit, caller))
 }
 
 /// Browsers send cookies and addresses of this machine on behalf of any page: only our own pages, and
@@ -129,14 +124,18 @@ fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
 }
 
 /// Ends when either side does. The permit counts the client until then.
-async fn serve(
-    socket: axum::extract::ws::WebSocket,
-    app: App,
-    shutdown: Shutdown,
-    permit: OwnedSemaphorePermit,
-) {
+async fn serve(socket: axum::extract::ws::WebSocket, app: App, caller: Caller, permit: OwnedSemaphorePermit) {
     app.own.websocket_clients.inc();
-    connection::run(socket, &app, shutdown).await;
+    let (leave, shutdown) = app.shutdown.child();
+    let connection = connection::run(socket, &app, shutdown);
+    tokio::pin!(connection);
+    tokio::select! {
+        () = &mut connection => {}
+        () = caller.revoked(&app) => {
+            leave.trigger();
+            connection.await;
+        }
+    }
     app.own.websocket_clients.dec();
     drop(permit);
 }

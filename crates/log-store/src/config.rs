@@ -67,6 +67,14 @@ impl<'de> Deserialize<'de> for Config {
 }
 
 impl Config {
+    /// How long logs and events are kept, unless somebody sets another span.
+    pub fn retention(&self) -> Duration {
+        match self {
+            Self::Embedded { retention, .. } => *retention,
+            Self::Elasticsearch(config) => config.retention,
+        }
+    }
+
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
         let (retention, commit_interval) = match self {

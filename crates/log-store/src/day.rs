@@ -5,6 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp as Instant;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use parking_lot::RwLock;
+use sentinel_model::{Kept, RetentionSetting};
+
+use crate::DocumentKind;
 
 /// Days since 1970-01-01, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -13,6 +17,8 @@ pub(crate) struct DayNumber(i64);
 const DAY_MS: i64 = 86_400_000;
 
 impl DayNumber {
+    pub(crate) const MIN: Self = Self(i64::MIN);
+
     pub(crate) const fn holding_ms(millis: i64) -> Self {
         Self(millis.div_euclid(DAY_MS))
     }
@@ -38,6 +44,47 @@ impl DayNumber {
         let date: Date = name.parse().ok()?;
         let start = date.to_zoned(TimeZone::UTC).ok()?;
         (date.to_string() == name).then_some(Self(start.timestamp().as_millisecond().div_euclid(DAY_MS)))
+    }
+}
+
+/// The retention as it is configured, and as people have set it.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    configured: Duration,
+    /// `None` before it was told, while everything is kept.
+    set: RwLock<Option<RetentionSetting>>,
+}
+
+impl Retention {
+    pub(crate) fn new(configured: Duration) -> Self {
+        Self { configured, set: RwLock::default() }
+    }
+
+    pub(crate) fn set(&self, set: &RetentionSetting) {
+        *self.set.write() = Some(set.clone());
+    }
+
+    /// Whether somebody has set it.
+    #[cfg(feature = "elasticsearch")]
+    pub(crate) fn is_set(&self, kind: DocumentKind) -> bool {
+        self.set.read().as_ref().is_some_and(|set| set.of(Self::kept(kind)).is_some())
+    }
+
+    const fn kept(kind: DocumentKind) -> Kept {
+        match kind {
+            DocumentKind::Log => Kept::Logs,
+            DocumentKind::Event => Kept::Events,
+        }
+    }
+
+    /// How long it is kept; `None` while that is not known.
+    pub(crate) fn of(&self, kind: DocumentKind) -> Option<Duration> {
+        Some(self.set.read().as_ref()?.of(Self::kept(kind)).unwrap_or(self.configured))
+    }
+
+    /// The oldest day that is not past its retention.
+    pub(crate) fn first_kept(&self, kind: DocumentKind, now_ms: i64) -> DayNumber {
+        self.of(kind).map_or(DayNumber::MIN, |retention| DayNumber::first_kept(retention, now_ms))
     }
 }
 

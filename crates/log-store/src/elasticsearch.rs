@@ -21,8 +21,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
+use sentinel_model::RetentionSetting;
 use sentinel_runtime::{Component, Registry, Task, clock, spawn, spawn_blocking};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use self::batch::{Limits, Plan};
 use self::bulk::Sender;
@@ -33,16 +34,19 @@ use self::search::Reader;
 use self::setup::Setup;
 use self::upkeep::Upkeep;
 use crate::config::ElasticsearchConfig;
-use crate::day::DayNumber;
+use crate::day::{DayNumber, Retention};
 use crate::metrics::Metrics;
 use crate::{
-    Document, DocumentField, DocumentFilter, HistogramBucket, LogReader, LogStoreError, LogStoreStats,
-    LogWriter, SearchPage, SearchQuery, WriteReport,
+    Document, DocumentField, DocumentFilter, DocumentKind, HistogramBucket, LogReader, LogStoreError,
+    LogStoreStats, LogWriter, SearchPage, SearchQuery, WriteReport,
 };
 
 pub(crate) struct ElasticsearchLogStore {
     config: Arc<ElasticsearchConfig>,
     names: Names,
+    retention: Arc<Retention>,
+    /// Days may be past their retention.
+    is_due: Arc<Notify>,
     sender: Sender,
     reader: Arc<Reader>,
     metrics: Metrics,
@@ -66,16 +70,21 @@ impl ElasticsearchLogStore {
         let names = Names::new(config.index_prefix.clone());
         let client = Arc::new(Client::new(&config, Arc::clone(&own_metrics))?);
         let condition = Arc::new(Condition::new(component));
-        let setup = Arc::new(Setup::new(Arc::clone(&client), names.clone(), Arc::clone(&config)));
+        let retention = Arc::new(Retention::new(config.retention));
+        let setup =
+            Setup::new(Arc::clone(&client), names.clone(), Arc::clone(&config), Arc::clone(&retention));
+        let setup = Arc::new(setup);
         let reader =
-            Reader { client: Arc::clone(&client), names: names.clone(), config: Arc::clone(&config) };
+            Reader { client: Arc::clone(&client), names: names.clone(), retention: Arc::clone(&retention) };
         let reader = Arc::new(reader);
+        let is_due = Arc::new(Notify::new());
         let upkeep = Upkeep {
             client: Arc::clone(&client),
             setup: Arc::clone(&setup),
             reader: Arc::clone(&reader),
             condition: Arc::clone(&condition),
             metrics: metrics.clone(),
+            is_due: Arc::clone(&is_due),
         };
         let sender = Sender {
             client,
@@ -86,7 +95,7 @@ impl ElasticsearchLogStore {
             metrics: Arc::clone(&own_metrics),
         };
         let upkeep = spawn("log-store", upkeep.run());
-        Ok(Self { config, names, sender, reader, metrics, own_metrics, _upkeep: upkeep })
+        Ok(Self { config, names, retention, is_due, sender, reader, metrics, own_metrics, _upkeep: upkeep })
     }
 
     async fn plan(&self, documents: Vec<Document>) -> Plan {
@@ -94,7 +103,8 @@ impl ElasticsearchLogStore {
         let limits = Limits {
             documents: self.config.batch_documents,
             bytes: usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX),
-            first_kept: DayNumber::first_kept(self.config.retention, now_ms),
+            first_log: self.retention.first_kept(DocumentKind::Log, now_ms),
+            first_event: self.retention.first_kept(DocumentKind::Event, now_ms),
             today: DayNumber::holding_ms(now_ms),
         };
         let names = self.names.clone();
@@ -127,6 +137,13 @@ impl LogWriter for ElasticsearchLogStore {
         self.metrics.written_documents.inc_by(report.n_written as u64);
         self.metrics.expired_documents.inc_by(report.n_expired as u64);
         Ok(report)
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), LogStoreError> {
+        self.retention.set(set);
+        self.sender.setup.keep().await?;
+        self.is_due.notify_one();
+        Ok(())
     }
 }
 

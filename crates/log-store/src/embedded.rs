@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
+use sentinel_model::RetentionSetting;
 use sentinel_runtime::{Component, DataDir, spawn_blocking};
 use tantivy::collector::Count;
 use tracing::info;
@@ -22,7 +23,7 @@ use self::day::Day;
 #[cfg(all(test, feature = "elasticsearch"))]
 pub(crate) use self::schema::tokenizer;
 use self::writer::Writer;
-use crate::day::DayNumber;
+use crate::day::{DayNumber, Retention};
 use crate::metrics::Metrics;
 use crate::{
     Document, DocumentField, DocumentFilter, HistogramBucket, LogReader, LogStoreError, LogStoreStats,
@@ -31,12 +32,13 @@ use crate::{
 
 pub(crate) struct EmbeddedLogStore {
     days: Arc<Days>,
+    retention: Arc<Retention>,
     writer: Writer,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
-    pub(crate) retention: Duration,
+    pub(crate) retention: Arc<Retention>,
     pub(crate) commit_interval: Duration,
 }
 
@@ -56,8 +58,9 @@ impl EmbeddedLogStore {
         metrics: Metrics,
     ) -> Result<Self, LogStoreError> {
         let days = Arc::new(Days::open(folder)?);
+        let retention = Arc::clone(&limits.retention);
         let writer = Writer::start(Arc::clone(&days), limits, health, metrics)?;
-        Ok(Self { days, writer })
+        Ok(Self { days, retention, writer })
     }
 
     async fn blocking<T: Send + 'static>(
@@ -73,6 +76,11 @@ impl EmbeddedLogStore {
 impl LogWriter for EmbeddedLogStore {
     async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
         self.writer.write(documents).await
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), LogStoreError> {
+        self.retention.set(set);
+        self.writer.keep_retention().await
     }
 }
 

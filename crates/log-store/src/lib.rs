@@ -44,7 +44,8 @@ pub fn open(
     let component = health.component("log-store");
     match config {
         Config::Embedded { retention, commit_interval } => {
-            let limits = embedded::Limits { retention: *retention, commit_interval: *commit_interval };
+            let retention = Arc::new(day::Retention::new(*retention));
+            let limits = embedded::Limits { retention, commit_interval: *commit_interval };
             let store = embedded::EmbeddedLogStore::open(data_dir.into(), limits, component, metrics)?;
             Ok(Handles::of(store))
         }

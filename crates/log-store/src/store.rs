@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_model::Timestamp;
+use sentinel_model::{RetentionSetting, Timestamp};
 
 use crate::LogStoreError;
 
@@ -209,9 +209,15 @@ impl HistogramBucket {
 /// - Writing a document of the same id again leaves one document. Of an event it is the one last written, and
 ///   at least where its sights come in order the one last seen; a log line's id says all that is in it, so that
 ///   a store may keep either.
+/// - Until `keep` is called for the first time, nothing is deleted or refused for its age: what people have set may be
+///   longer than what is configured.
 #[async_trait]
 pub trait LogWriter: Send + Sync {
     async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError>;
+
+    /// What people have set of the retention, in place of what was set before. What is not in it is kept as
+    /// configured. Acts at once, without a restart: days that are past it go. To be called again after an error.
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), LogStoreError>;
 }
 
 /// Finds documents.

@@ -88,6 +88,14 @@ impl Default for Config {
 }
 
 impl Config {
+    /// How long windows are kept, unless somebody sets another span.
+    pub fn retention(&self, resolution: Resolution) -> Duration {
+        match self {
+            Self::Embedded(config) => config.retention(resolution),
+            Self::Influxdb(config) => config.retention.of(resolution),
+        }
+    }
+
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
         match self {

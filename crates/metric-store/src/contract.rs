@@ -1,8 +1,10 @@
 //! What every metric store keeps, as tests that any adapter runs.
 
+use std::time::Duration;
+
 use sentinel_model::{
-    Aggregate, Field, Labels, METRIC_NAME, MetricKind, Resolution, Selector, Series, Sketch, Summary,
-    Timestamp, Window,
+    Aggregate, Field, Kept, Labels, METRIC_NAME, MetricKind, Resolution, RetentionSetting, Selector, Series,
+    Sketch, Summary, Timestamp, Window,
 };
 
 use crate::{Handles, MetricStoreError, RangeQuery, Row, SeriesPoints, TimeRange, WindowRows, WriteReport};
@@ -30,6 +32,7 @@ pub async fn suite(store: &Handles, now: Timestamp) {
 /// # Panics
 /// Where the store breaks the contract.
 pub async fn limits(store: &Handles, series_limit: usize, retention_ms: i64, now: Timestamp) {
+    store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     let window = Window::holding(now, Resolution::TenSeconds);
     let rows: Vec<Row> =
         (0..series_limit + 3).map(|n| row("limited", &n.to_string(), Aggregate::Single(n as f64))).collect();
@@ -41,8 +44,21 @@ pub async fn limits(store: &Handles, series_limit: usize, retention_ms: i64, now
 
     let old = Window::holding(window.start.saturating_sub_millis(retention_ms + 60_000), window.resolution);
     let late = vec![row("limited", "0", Aggregate::Single(1.0)), row("limited", "1", Aggregate::Single(1.0))];
-    let report = write(store, old, late).await;
+    let report = write(store, old, late.clone()).await;
     assert_eq!(report, WriteReport { n_expired: 2, ..WriteReport::default() });
+
+    // What somebody has set goes before what is configured, without a restart, and back again.
+    let span = Duration::from_millis(retention_ms.unsigned_abs()) * 2;
+    let set =
+        RetentionSetting::new([(Kept::Metrics(Resolution::TenSeconds), span)]).expect("within the bounds");
+    store.writer.keep(&set).await.expect("longer");
+    let report = write(store, old, late.clone()).await;
+    assert_eq!(report, WriteReport { n_written: 2, ..WriteReport::default() });
+    let span = Duration::from_millis(retention_ms.unsigned_abs());
+    let set =
+        RetentionSetting::new([(Kept::Metrics(Resolution::TenSeconds), span)]).expect("within the bounds");
+    store.writer.keep(&set).await.expect("shorter");
+    assert_eq!(write(store, old, late).await.n_expired, 2);
 }
 
 /// One series of a metric, told apart by its label `n`.

@@ -24,7 +24,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_model::{Selector, Series};
+use sentinel_model::{RetentionSetting, Selector, Series};
 use sentinel_runtime::{Component, DataDir, spawn_blocking};
 
 use self::core::Core;
@@ -76,6 +76,12 @@ impl MetricWriter for EmbeddedMetricStore {
             self.upkeep.wake();
         }
         report
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), MetricStoreError> {
+        *self.core.kept.write() = Some(set.clone());
+        self.upkeep.wake();
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod deliver;
 mod flux;
 mod gate;
 mod http;
+mod keep;
 mod kinds;
 mod known;
 mod lines;
@@ -26,7 +27,7 @@ mod write;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sentinel_model::{Selector, Series};
+use sentinel_model::{RetentionSetting, Selector, Series};
 use sentinel_runtime::{Component, Registry, Task};
 
 #[cfg(feature = "bench")]
@@ -69,6 +70,10 @@ impl InfluxdbMetricStore {
 impl MetricWriter for InfluxdbMetricStore {
     async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
         self.server.write(windows).await
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), MetricStoreError> {
+        self.server.keep(set).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sentinel_model::{
-    Aggregate, Field, MetricKind, Resolution, Selector, Series, SeriesId, Timestamp, Window,
+    Aggregate, Field, MetricKind, Resolution, RetentionSetting, Selector, Series, SeriesId, Timestamp, Window,
 };
 
 use crate::MetricStoreError;
@@ -100,9 +100,16 @@ pub struct ResolutionStats {
 ///   that a repeated write changes nothing. Writes may come in any order of time.
 /// - Values come back bit by bit, `-0.0`, infinities and NaN payloads included.
 /// - Series beyond the cardinality limit are refused one by one and counted, never the whole batch.
+/// - Until `keep` is called for the first time, nothing is deleted or refused for its age: what people have set may be
+///   longer than what is configured.
 #[async_trait]
 pub trait MetricWriter: Send + Sync {
     async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError>;
+
+    /// What people have set of the retention, in place of what was set before. What is not in it is kept as
+    /// configured. Acts at once, without a restart: what is older goes as soon as the store's unit of deletion allows.
+    /// To be called again after an error.
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), MetricStoreError>;
 }
 
 /// Reads windows. A query sees either all of a write or nothing of it, per series.

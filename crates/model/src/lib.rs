@@ -12,6 +12,7 @@ mod object;
 mod rollup;
 mod selector;
 mod series;
+mod setting;
 mod time;
 mod topic;
 
@@ -31,5 +32,6 @@ pub use object::{
 pub use rollup::{Aggregate, Field, Resolution, Rollup, RollupBatch, Sketch, Summary, Window};
 pub use selector::{LabelMatcher, MatchOp, Selector, SelectorError};
 pub use series::{MetricKind, Series, SeriesId, SeriesRef};
+pub use setting::{AccessRole, ApiToken, Kept, RetentionError, RetentionSetting, Setting, SettingValue};
 pub use time::Timestamp;
 pub use topic::Topic;

@@ -16,6 +16,7 @@ mod metrics;
 mod pipeline;
 mod pipelines;
 mod replay;
+mod retention;
 mod room;
 mod rules;
 mod service;

@@ -8,6 +8,7 @@ use sentinel_log_store::{DocumentKind, LogWriter};
 use sentinel_metric_store::MetricWriter;
 use sentinel_model::{LabelPool, Topic};
 use sentinel_runtime::{Health, Registry, Service, ServiceError, Shutdown, Task, spawn};
+use sentinel_settings::Settings;
 
 use crate::config::ProcessorConfig;
 use crate::metrics::Metrics;
@@ -16,6 +17,7 @@ use crate::pipelines::documents::DocumentsStage;
 use crate::pipelines::metric_store::MetricStoreStage;
 use crate::pipelines::stage2::Stage2;
 use crate::pipelines::windows::WindowsStage;
+use crate::retention;
 use crate::rules::{RuleError, Rules};
 
 /// Bus → windows → stores.
@@ -32,6 +34,8 @@ pub struct ProcessorHandles {
     pub bus: Arc<dyn Bus>,
     pub metrics: Arc<dyn MetricWriter>,
     pub logs: Arc<dyn LogWriter>,
+    /// What people have set of the retention.
+    pub settings: Settings,
     pub health: Health,
 }
 
@@ -107,6 +111,19 @@ impl Processor {
     }
 }
 
+impl Processor {
+    fn start_retention(&self, shutdown: &Shutdown) -> Vec<Task<()>> {
+        let component = |store: &str| self.handles.health.component(format!("processor/retention/{store}"));
+        let settings = || self.handles.settings.clone();
+        let metrics = retention::Metrics(Arc::clone(&self.handles.metrics));
+        let logs = retention::Logs(Arc::clone(&self.handles.logs));
+        vec![
+            spawn("retention", retention::run(metrics, settings(), component("metrics"), shutdown.clone())),
+            spawn("retention", retention::run(logs, settings(), component("logs"), shutdown.clone())),
+        ]
+    }
+}
+
 impl Service for Processor {
     const NAME: &'static str = "processor";
 
@@ -114,10 +131,12 @@ impl Service for Processor {
     async fn run(self, shutdown: Shutdown) -> Result<(), ServiceError> {
         let (stop_sinks, sinks_shutdown) = Shutdown::new();
         let sinks = self.start_sinks(&sinks_shutdown);
+        let retention = self.start_retention(&shutdown);
         join_all(self.start_windows(&shutdown)).await;
         shutdown.requested().await;
         stop_sinks.trigger();
         join_all(sinks).await;
+        join_all(retention).await;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod dead_letters;
 mod events;
 mod logs;
 mod objects;
+mod settings;
 
 use std::sync::Arc;
 

@@ -158,6 +158,7 @@ impl World {
             bus: Arc::new(self.bus.clone()),
             metrics: Arc::clone(&self.metrics) as _,
             logs: Arc::clone(&self.logs) as _,
+            settings: sentinel_settings::Settings::new(Arc::new(self.bus.clone())),
             health: Health::default(),
         };
         let processor = Processor::build(config(), handles, &mut Registry::default()).expect("a processor");

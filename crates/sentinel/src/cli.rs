@@ -43,6 +43,20 @@ pub enum Command {
         #[command(subcommand)]
         command: DlqCommand,
     },
+    /// See and change what a running instance was told by people, such as how long it keeps things
+    Settings {
+        #[command(flatten)]
+        server: Server,
+        #[command(subcommand)]
+        command: SettingsCommand,
+    },
+    /// Make, list and revoke tokens of a running instance's API
+    Tokens {
+        #[command(flatten)]
+        server: Server,
+        #[command(subcommand)]
+        command: TokensCommand,
+    },
     /// Recount a span of time in a running instance: what collectors numbered against the bus, the bus against
     /// windows, windows and log lines against the stores. Exit status 0: everything agrees; 1: holes, doubles or
     /// differences were found; 2: something could not be checked
@@ -271,6 +285,70 @@ pub enum DlqCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum SettingsCommand {
+    /// How long things are kept; acts without a restart
+    Retention {
+        #[command(subcommand)]
+        command: Option<RetentionCommand>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RetentionCommand {
+    /// Show what is configured and what is set
+    Show,
+    /// Set spans; others stay as they are. A shorter one deletes data for good
+    Set {
+        /// NAME=SPAN, such as logs=3d; NAME= goes back to what is configured. Names: metrics_10s, metrics_1m,
+        /// metrics_5m, metrics_1h, logs, events
+        #[arg(required = true, value_name = "NAME=SPAN")]
+        spans: Vec<String>,
+        /// Also where that deletes data
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Go back to what is configured, for all
+    Unset {
+        /// Also where that deletes data
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TokensCommand {
+    /// Make a token and print it, this once
+    Create {
+        /// Whose it is, or what for
+        name: String,
+        /// What its bearer may do
+        #[arg(long, value_enum, default_value_t)]
+        role: TokenRole,
+        /// Refuse it after this span, such as 90d [default: never]
+        #[arg(long, value_name = "SPAN")]
+        expires_in: Option<String>,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// Refuse a token from now on
+    Revoke {
+        /// Its id, as `list` shows it
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TokenRole {
+    /// Reads
+    #[default]
+    Viewer,
+    /// Also recounts, and puts dead letters back
+    Operator,
+    /// Also changes settings and tokens
+    Admin,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -315,6 +393,10 @@ mod tests {
             "sentinel dlq replay --reason late",
             "sentinel demo --speed -1",
             "sentinel replay folder --speed -1",
+            "sentinel settings retention --server http://h:1",
+            "sentinel settings retention set logs=3d metrics_10s= --yes",
+            "sentinel tokens create grafana --role viewer --expires-in 90d --token t",
+            "sentinel tokens revoke 0123456789abcdef",
             "sentinel verify --from -2h --to -1h --server http://h:1 --output json",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());

@@ -5,6 +5,8 @@ mod dlq;
 mod doctor;
 mod serve;
 mod server;
+mod settings;
+mod tokens;
 mod verify;
 
 use std::io::Write as _;
@@ -48,6 +50,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => block_on(doctor::run(&args)),
         Command::Check { command: CheckCommand::Metrics(args) } => block_on(check::metrics(&args)),
         Command::Dlq { server, command } => block_on(dlq::run(&server, &command)),
+        Command::Settings { server, command } => block_on(settings::run(&server, &command)),
+        Command::Tokens { server, command } => block_on(tokens::run(&server, &command)),
         Command::Verify(args) => verify::run(&args),
         Command::Completions { shell } => {
             // Into memory first: a closed pipe would be a panic.

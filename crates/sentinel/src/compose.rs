@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sentinel_api::{Api, ApiHandles, Mode};
@@ -9,11 +10,12 @@ use sentinel_bus::Bus;
 use sentinel_collector::{
     Collector, CollectorHandles, Enabled, KubeletMode, Replay, ReplayConfig, ReplayCounts,
 };
-use sentinel_model::{Resolution, Selector};
+use sentinel_model::{Kept, Resolution, Selector};
 use sentinel_processor::{Processor, ProcessorHandles, RuleConfig};
 use sentinel_recount::{Rule, RuleAction};
 use sentinel_runtime::admin::{Admin, AdminServer};
-use sentinel_runtime::{DataDir, Health, Registry, Stages};
+use sentinel_runtime::{DataDir, Health, Registry, Stages, Task};
+use sentinel_settings::Settings;
 use sentinel_simulator::Simulator;
 use tokio::sync::watch;
 use tracing::info;
@@ -39,6 +41,8 @@ pub struct Running {
     pub health: Health,
     /// Gets the counts of a recording once all of it is on the bus.
     pub replayed: Option<watch::Receiver<Option<ReplayCounts>>>,
+    /// Reads what people set, for as long as roles ask for it.
+    pub settings: Option<Task<()>>,
 }
 
 /// The role that takes data in.
@@ -53,6 +57,7 @@ struct Ground<'a> {
     folder: DataDir,
     bus: Arc<dyn Bus>,
     admin: Admin,
+    settings: Settings,
     health: Health,
 }
 
@@ -90,7 +95,8 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     if let Some(simulator) = &simulator {
         watch_only(&mut config.collector, simulator);
     }
-    let ground = Ground { config: &config, folder, bus, admin, health };
+    let settings = Settings::new(Arc::clone(&bus));
+    let ground = Ground { config: &config, folder, bus, admin, settings, health };
     let stores = if has(Role::Processor) || has(Role::Api) { Some(ground.open_stores()?) } else { None };
     let intake = if has(Role::Collector) { Some(ground.intake(input)?) } else { None };
     let processor = match &stores {
@@ -102,6 +108,8 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
         _ => None,
     };
 
+    let reads_settings = processor.is_some() || api.is_some();
+    let settings = reads_settings.then(|| ground.settings.start(ground.health.component("settings")));
     let mut stages = Stages::default();
     simulator.into_iter().for_each(|simulator| stages.start(simulator));
     let mut replayed = None;
@@ -116,7 +124,7 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
     processor.into_iter().for_each(|processor| stages.start(processor));
     let address = ground.serve(api, &mut stages)?;
     let health = ground.health.clone();
-    Ok(Running { stages, address, health, replayed })
+    Ok(Running { stages, address, health, replayed, settings })
 }
 
 /// The processor's rules as a recount carries them out. An API process that runs alone must be given the same
@@ -137,6 +145,14 @@ fn recounted_rules(rules: &[RuleConfig]) -> anyhow::Result<Vec<Rule>> {
         Ok(Rule { selector, action })
     };
     rules.iter().map(rule).collect()
+}
+
+/// How long things are kept unless somebody sets another span. A process without the role `processor` must be given the
+/// same sections `metric_store` and `log_store`.
+fn configured_retention(config: &Config) -> Vec<(Kept, Duration)> {
+    let logs = config.log_store.retention();
+    let metrics = |resolution| (Kept::Metrics(resolution), config.metric_store.retention(resolution));
+    Resolution::ALL.into_iter().map(metrics).chain([(Kept::Logs, logs), (Kept::Events, logs)]).collect()
 }
 
 /// The collector watches the simulated cluster by its address, as it would any other.
@@ -198,6 +214,7 @@ impl Ground<'_> {
             bus: Arc::clone(&self.bus),
             metrics: Arc::clone(&stores.metrics.writer),
             logs: Arc::clone(&stores.logs.writer),
+            settings: self.settings.clone(),
             health: self.health.clone(),
         };
         let config = self.config.processor.clone();
@@ -216,6 +233,8 @@ impl Ground<'_> {
             admin: self.admin.clone(),
             health: self.health.clone(),
             rules: recounted_rules(&self.config.processor.rules)?,
+            settings: self.settings.clone(),
+            retention: configured_retention(self.config),
             dashboard: dashboard::router(),
         };
         let name = match input {

@@ -8,13 +8,14 @@ use sentinel_log_store::{
     Cursor, Document, DocumentField, DocumentFilter, DocumentId, DocumentKind, FieldFilter, HistogramBucket,
     LogReader, LogStoreError, LogStoreStats, LogWriter, Order, SearchPage, SearchQuery, WriteReport,
 };
-use sentinel_model::Timestamp;
+use sentinel_model::{RetentionSetting, Timestamp};
 
 use crate::Outage;
 
 #[derive(Debug, Default)]
 pub struct MemoryLogs {
     documents: Mutex<BTreeMap<(DocumentKind, DocumentId), Document>>,
+    kept: Mutex<Option<RetentionSetting>>,
     pub outage: Outage,
 }
 
@@ -25,6 +26,11 @@ impl MemoryLogs {
         let n_before = documents.len();
         documents.retain(|_, document| !is_lost(&document.body));
         n_before - documents.len()
+    }
+
+    /// What it was told last of the retention. It deletes nothing.
+    pub fn kept(&self) -> Option<RetentionSetting> {
+        self.kept.lock().clone()
     }
 
     fn check(&self) -> Result<(), LogStoreError> {
@@ -108,6 +114,12 @@ impl LogWriter for MemoryLogs {
         let mut kept = self.documents.lock();
         kept.extend(documents.into_iter().map(|document| ((document.kind, document.id), document)));
         Ok(report)
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), LogStoreError> {
+        self.check()?;
+        *self.kept.lock() = Some(set.clone());
+        Ok(())
     }
 }
 

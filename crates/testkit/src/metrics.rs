@@ -8,7 +8,9 @@ use sentinel_metric_store::{
     MetricName, MetricReader, MetricStoreError, MetricStoreStats, MetricWriter, RangeQuery, ResolutionStats,
     SeriesPoints, WindowRows, WriteReport,
 };
-use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Selector, Series, Timestamp, Window};
+use sentinel_model::{
+    Aggregate, Labels, MetricKind, Resolution, RetentionSetting, Selector, Series, Timestamp, Window,
+};
 
 use crate::Outage;
 
@@ -17,6 +19,7 @@ type Windows = BTreeMap<(Resolution, Timestamp), Aggregate>;
 #[derive(Debug, Default)]
 pub struct MemoryMetrics {
     series: Mutex<BTreeMap<Labels, (Series, Windows)>>,
+    kept: Mutex<Option<RetentionSetting>>,
     pub outage: Outage,
 }
 
@@ -26,6 +29,11 @@ impl MemoryMetrics {
         let mut series = self.series.lock();
         let windows = series.get_mut(labels).map(|(_, windows)| windows);
         windows.is_some_and(|windows| windows.remove(&(window.resolution, window.start)).is_some())
+    }
+
+    /// What it was told last of the retention. It deletes nothing.
+    pub fn kept(&self) -> Option<RetentionSetting> {
+        self.kept.lock().clone()
     }
 
     fn check(&self) -> Result<(), MetricStoreError> {
@@ -94,6 +102,12 @@ impl MetricWriter for MemoryMetrics {
             }
         }
         Ok(report)
+    }
+
+    async fn keep(&self, set: &RetentionSetting) -> Result<(), MetricStoreError> {
+        self.check()?;
+        *self.kept.lock() = Some(set.clone());
+        Ok(())
     }
 }
 

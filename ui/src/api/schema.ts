@@ -477,6 +477,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How long things are kept: as configured, and as somebody has set it. `ETag` is the revision. */
+        get: operations["read_retention"];
+        /**
+         * Sets how long things are kept, as a whole, without a restart. A span that is shorter than before deletes data, also
+         *     where a longer one is set again later.
+         */
+        put: operations["write_retention"];
+        post?: never;
+        /** Goes back to what is configured. */
+        delete: operations["unset_retention"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/status": {
         parameters: {
             query?: never;
@@ -489,6 +511,42 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All tokens, also those that have expired, without their secrets. */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Makes a token. It is shown once; only its hash is kept. */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of them. */
+        get: operations["read_token"];
+        put?: never;
+        post?: never;
+        /** Revokes a token: it is refused within a second, and its WebSockets are closed. */
+        delete: operations["revoke_token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -855,6 +913,10 @@ export interface components {
         /** @description A whole, bounded list. */
         Items_String: {
             items: string[];
+        };
+        /** @description A whole, bounded list. */
+        Items_TokenRow: {
+            items: components["schemas"]["TokenRow"][];
         };
         /** @description How the last container of a pod that ended did so. */
         LastTermination: {
@@ -1294,6 +1356,61 @@ export interface components {
              */
             used: number | null;
         };
+        /** @description How long things are kept, and who said so. */
+        RetentionAnswer: {
+            changed: components["schemas"]["Time"] | null;
+            changed_by: string | null;
+            /**
+             * Format: int64
+             * @description For `If-Match`, in quotes; 0 while nothing is set.
+             */
+            revision: number;
+            spans: components["schemas"]["RetentionSpan"][];
+            /** @description What this change does besides what was asked for, such as deleting data. */
+            warnings: string[];
+        };
+        /** @description How long things are to be kept, as a whole: what is left out is kept as configured. Spans such as `12h` or `7d`. */
+        RetentionRequest: {
+            /**
+             * @description Kubernetes events: 1 d to 3,650 d.
+             * @default null
+             */
+            events: string | null;
+            /**
+             * @description Log lines: 1 d to 3,650 d.
+             * @default null
+             */
+            logs: string | null;
+            /**
+             * @description Windows of 1 h: 6 h to 3,650 d.
+             * @default null
+             */
+            metrics_1h: string | null;
+            /**
+             * @description Windows of 1 min: 1 h to 3,650 d.
+             * @default null
+             */
+            metrics_1m: string | null;
+            /**
+             * @description Windows of 5 min: 1 h to 3,650 d.
+             * @default null
+             */
+            metrics_5m: string | null;
+            /**
+             * @description Windows of 10 s: 1 h to 3,650 d.
+             * @default null
+             * @example 2d
+             */
+            metrics_10s: string | null;
+        };
+        RetentionSpan: {
+            /** @description What this process' configuration says. */
+            configured: string | null;
+            /** @description `metrics_10s`, `metrics_1m`, `metrics_5m`, `metrics_1h`, `logs` or `events`. */
+            name: string;
+            /** @description What somebody has set; it goes before `configured`. */
+            set: string | null;
+        };
         SeriesLabels: {
             labels: {
                 [key: string]: string;
@@ -1413,6 +1530,43 @@ export interface components {
          * @example 2026-11-21T10:00:00.000Z
          */
         Time: string;
+        /** @description A new token. It is shown here and never again. */
+        TokenCreated: {
+            created: components["schemas"]["Time"];
+            created_by: string;
+            expires: components["schemas"]["Time"] | null;
+            id: string;
+            is_expired: boolean;
+            name: string;
+            role: components["schemas"]["TokenRole"];
+        } & {
+            /** @description For `Authorization: Bearer`. */
+            token: string;
+            /** @description What stands in its way, such as a server that asks for no token. */
+            warnings: string[];
+        };
+        TokenRequest: {
+            /** @description A span such as `90d`, 1 min to 3,650 d; never, without. */
+            expires_in?: string | null;
+            /**
+             * @description Whose it is, or what for: 1 to 100 characters.
+             * @example grafana
+             */
+            name: string;
+            role: components["schemas"]["TokenRole"];
+        };
+        /** @enum {string} */
+        TokenRole: "viewer" | "operator" | "admin";
+        /** @description A token without its secret. */
+        TokenRow: {
+            created: components["schemas"]["Time"];
+            created_by: string;
+            expires: components["schemas"]["Time"] | null;
+            id: string;
+            is_expired: boolean;
+            name: string;
+            role: components["schemas"]["TokenRole"];
+        };
         TopicRow: {
             /** Format: int64 */
             bytes: number | null;
@@ -1634,6 +1788,7 @@ export type ItemsFacetRow = components['schemas']['Items_FacetRow'];
 export type ItemsLatestRow = components['schemas']['Items_LatestRow'];
 export type ItemsSeriesLabels = components['schemas']['Items_SeriesLabels'];
 export type ItemsString = components['schemas']['Items_String'];
+export type ItemsTokenRow = components['schemas']['Items_TokenRow'];
 export type LastTermination = components['schemas']['LastTermination'];
 export type LatestRow = components['schemas']['LatestRow'];
 export type LogRow = components['schemas']['LogRow'];
@@ -1673,6 +1828,9 @@ export type RangeAnswer = components['schemas']['RangeAnswer'];
 export type ReplayAnswer = components['schemas']['ReplayAnswer'];
 export type ReplayRequest = components['schemas']['ReplayRequest'];
 export type ResourceUsage = components['schemas']['ResourceUsage'];
+export type RetentionAnswer = components['schemas']['RetentionAnswer'];
+export type RetentionRequest = components['schemas']['RetentionRequest'];
+export type RetentionSpan = components['schemas']['RetentionSpan'];
 export type SeriesLabels = components['schemas']['SeriesLabels'];
 export type SeriesStats = components['schemas']['SeriesStats'];
 export type Severity = components['schemas']['Severity'];
@@ -1683,6 +1841,10 @@ export type StageStatus = components['schemas']['StageStatus'];
 export type Status = components['schemas']['Status'];
 export type Ticket = components['schemas']['Ticket'];
 export type Time = components['schemas']['Time'];
+export type TokenCreated = components['schemas']['TokenCreated'];
+export type TokenRequest = components['schemas']['TokenRequest'];
+export type TokenRole = components['schemas']['TokenRole'];
+export type TokenRow = components['schemas']['TokenRow'];
 export type TopicRow = components['schemas']['TopicRow'];
 export type TopRow = components['schemas']['TopRow'];
 export type TopRows = components['schemas']['TopRows'];
@@ -2863,6 +3025,103 @@ export interface operations {
             };
         };
     };
+    read_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The retention */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionAnswer"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    write_retention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Revision that is to be replaced, in quotes; without it, whatever there is */
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionRequest"];
+            };
+        };
+        responses: {
+            /** @description What holds now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionAnswer"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unset_retention: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Revision that is to be removed, in quotes; without it, whatever there is */
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What holds now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionAnswer"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     read_status: {
         parameters: {
             query?: never;
@@ -2879,6 +3138,132 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In the order of their names */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_TokenRow"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenCreated"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As its making told it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token, without its secret */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenRow"];
+                };
+            };
+            /** @description What is wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As its making told it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The token that was */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenRow"];
                 };
             };
             /** @description What is wrong */

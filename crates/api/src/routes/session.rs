@@ -1,8 +1,9 @@
 //! This server and its clients.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 
+use crate::access::Caller;
 use crate::app::App;
 use crate::dto::cluster::{Auth, Status, Ticket};
 use crate::error::ApiError;
@@ -35,6 +36,9 @@ pub async fn read_status(State(app): State<App>) -> Json<Status> {
     tag = "server",
     responses((status = 200, description = "A ticket that works once", body = Ticket))
 )]
-pub async fn issue_ticket(State(app): State<App>) -> Result<Json<Ticket>, ApiError> {
-    tickets::issue(&*app.cache).await.map(Json)
+pub async fn issue_ticket(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Ticket>, ApiError> {
+    tickets::issue(&*app.cache, &caller).await.map(Json)
 }

@@ -9,12 +9,14 @@ use axum::routing::any;
 use http::{HeaderMap, Request, StatusCode, header};
 use sentinel_metric_store::{MetricWriter as _, Row, WindowRows};
 use sentinel_model::{
-    Aggregate, ObjectState, Resolution, Rollup, RollupBatch, Series, SeriesRef, Summary, Timestamp, Window,
+    Aggregate, Kept, ObjectState, Resolution, Rollup, RollupBatch, Series, SeriesRef, Summary, Timestamp,
+    Window,
 };
 use sentinel_runtime::admin::Admin;
-use sentinel_runtime::{Health, Registry, Shutdown, ShutdownTrigger};
+use sentinel_runtime::{Health, Registry, Shutdown, ShutdownTrigger, Task};
+use sentinel_settings::Settings;
 use sentinel_testkit::build::NOW;
-use sentinel_testkit::{MemoryBus, MemoryCache, MemoryLogs, MemoryMetrics};
+use sentinel_testkit::{MemoryBus, MemoryCache, MemoryLogs, MemoryMetrics, wait_until};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -31,6 +33,7 @@ pub(crate) struct Harness {
     pub(crate) logs: Arc<MemoryLogs>,
     pub(crate) answers: Arc<MemoryCache>,
     _stop: ShutdownTrigger,
+    _settings: Option<Task<()>>,
 }
 
 /// An answer, read whole.
@@ -65,6 +68,10 @@ impl Harness {
         let answers = Arc::new(MemoryCache::default());
         let health = Health::default();
         health.component("bus").ready();
+        let settings = Settings::new(Arc::new(bus.clone()));
+        // Where there is no runtime, settings are never read.
+        let reader = tokio::runtime::Handle::try_current().is_ok();
+        let reader = reader.then(|| settings.start(Health::default().component("settings")));
         let parts = Parts {
             bus: Arc::new(bus.clone()),
             metrics: Arc::clone(&metrics) as _,
@@ -74,6 +81,8 @@ impl Harness {
             answers: Arc::clone(&answers) as _,
             health: health.clone(),
             rules: Vec::new(),
+            settings,
+            retention: vec![(Kept::Logs, Duration::from_secs(7 * 86_400))],
             clock: || NOW,
         };
         let mut registry = Registry::default();
@@ -81,7 +90,12 @@ impl Harness {
         let (stop, shutdown) = Shutdown::new();
         let app = App::new(parts, config, mode(), (own, shutdown));
         let router = router(app.clone(), Admin::new(health, registry).router(), dashboard());
-        Self { app, router, bus, metrics, logs, answers, _stop: stop }
+        Self { app, router, bus, metrics, logs, answers, _stop: stop, _settings: reader }
+    }
+
+    pub(crate) async fn settings_are_read(&self) {
+        let settings = self.app.settings.clone();
+        wait_until("the settings are read", move || settings.book().is_read()).await;
     }
 
     pub(crate) fn objects(&self, states: Vec<ObjectState>) {

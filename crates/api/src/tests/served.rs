@@ -7,6 +7,7 @@ use sentinel_runtime::admin::Admin;
 use sentinel_runtime::{
     Health, Registry, Service as _, ServiceError, Shutdown, ShutdownTrigger, Task, spawn,
 };
+use sentinel_settings::Settings;
 use sentinel_testkit::{MemoryBus, MemoryCache, MemoryLogs, MemoryMetrics, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,6 +21,8 @@ pub(crate) struct Served {
     pub(crate) bus: MemoryBus,
     pub(crate) health: Health,
     admin: Admin,
+    pub(crate) settings: Settings,
+    _reader: Task<()>,
     stop: ShutdownTrigger,
     task: Task<Result<(), ServiceError>>,
 }
@@ -28,8 +31,11 @@ pub(crate) fn build(config: Config) -> Result<(Api, Rest), BuildError> {
     let bus = MemoryBus::default();
     let health = Health::default();
     let mut registry = Registry::default();
+    let settings = Settings::new(Arc::new(bus.clone()));
     let handles = |admin: Admin| ApiHandles {
         rules: Vec::new(),
+        settings: settings.clone(),
+        retention: Vec::new(),
         bus: Arc::new(bus.clone()),
         metrics: Arc::new(MemoryMetrics::default()),
         logs: Arc::new(MemoryLogs::default()),
@@ -42,11 +48,12 @@ pub(crate) fn build(config: Config) -> Result<(Api, Rest), BuildError> {
     let admin = Admin::new(health.clone(), Registry::default());
     let api = Api::build(config, handles(admin), mode(), &mut registry)?;
     let admin = Admin::new(health.clone(), registry);
-    Ok((api, Rest { bus, health, admin }))
+    Ok((api, Rest { bus, health, admin, settings }))
 }
 
 /// What a test holds besides the service.
 pub(crate) struct Rest {
+    settings: Settings,
     bus: MemoryBus,
     health: Health,
     admin: Admin,
@@ -62,12 +69,13 @@ impl Served {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
-        let (api, Rest { bus, health, admin }) = build(config).expect("a service");
+        let (api, Rest { bus, health, admin, settings }) = build(config).expect("a service");
+        let reader = settings.start(health.component("settings"));
         let address = api.local_addr();
         let (stop, shutdown) = Shutdown::new();
         let task = spawn("api", api.run(shutdown));
         wait_until("all followers have caught up", || health.report().is_ready).await;
-        Self { address, bus, health, admin, stop, task }
+        Self { address, bus, health, admin, settings, stop, task, _reader: reader }
     }
 
     /// Value of one of the API's own metrics.

@@ -47,7 +47,9 @@ pub(super) struct Item {
 pub(super) struct Limits {
     pub(super) documents: usize,
     pub(super) bytes: usize,
-    pub(super) first_kept: DayNumber,
+    /// The oldest day of logs that is kept, and of events.
+    pub(super) first_log: DayNumber,
+    pub(super) first_event: DayNumber,
     pub(super) today: DayNumber,
 }
 
@@ -81,7 +83,11 @@ impl Plan {
     /// Where a document goes, if anywhere.
     fn target(&mut self, index: usize, document: &Document, limits: Limits) -> Option<Target> {
         let (seen, day) = (DayNumber::holding_ns(document.timestamp_ns), origin(document));
-        if seen < limits.first_kept {
+        let first_kept = match document.kind {
+            DocumentKind::Log => limits.first_log,
+            DocumentKind::Event => limits.first_event,
+        };
+        if seen < first_kept {
             self.n_expired += 1;
             return None;
         }
@@ -148,7 +154,8 @@ mod tests {
 
     fn limits() -> Limits {
         let today = DayNumber::holding_ns(NOW_NS);
-        Limits { documents: 3, bytes: 1 << 20, first_kept: today.plus(-7), today }
+        let first = today.plus(-7);
+        Limits { documents: 3, bytes: 1 << 20, first_log: first, first_event: first, today }
     }
 
     fn plan(documents: &[Document], limits: Limits) -> Plan {

@@ -22,6 +22,27 @@ pub(super) enum Keeper {
     Us,
 }
 
+/// How long logs are to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// In a new policy; one that is there is left as it is, as somebody may have set another retention.
+    Created(Duration),
+    Exactly(Duration),
+}
+
+impl Wanted {
+    const fn span(self) -> Duration {
+        match self {
+            Self::Created(span) | Self::Exactly(span) => span,
+        }
+    }
+
+    /// Whether a policy that is there will do.
+    const fn is_met(self, is_same: bool) -> bool {
+        matches!(self, Self::Created(_)) || is_same
+    }
+}
+
 const OPERATION: &str = "setup";
 
 /// Asks the server what it has. Only an answer that says so means that a module is absent.
@@ -55,7 +76,7 @@ pub(super) async fn put(
     client: &Client,
     keeper: Keeper,
     names: &Names,
-    retention: Duration,
+    retention: Wanted,
 ) -> Result<(), Failure> {
     match keeper {
         Keeper::Us => Ok(()),
@@ -69,12 +90,12 @@ fn age(retention: Duration) -> String {
     format!("{}s", retention.as_secs().saturating_add(86_400))
 }
 
-async fn put_ilm(client: &Client, name: &str, retention: Duration) -> Result<(), Failure> {
-    let age = age(retention);
+async fn put_ilm(client: &Client, name: &str, retention: Wanted) -> Result<(), Failure> {
+    let age = age(retention.span());
     let path = IlmGetLifecycleParts::Policy(name).url();
     let there: Option<Value> = unless_missing(client.ask(Call::get(OPERATION, &path)).await)?;
     let pointer = "/policy/phases/delete/min_age";
-    if there.is_some_and(|there| there[name].pointer(pointer) == Some(&json!(age))) {
+    if there.is_some_and(|there| retention.is_met(there[name].pointer(pointer) == Some(&json!(age)))) {
         return Ok(());
     }
     let path = IlmPutLifecycleParts::Policy(name).url();
@@ -92,15 +113,15 @@ fn ilm(age: &str) -> Value {
 }
 
 /// A policy that is there can only be replaced by whoever has read it.
-async fn put_ism(client: &Client, names: &Names, retention: Duration) -> Result<(), Failure> {
-    let age = age(retention);
+async fn put_ism(client: &Client, names: &Names, retention: Wanted) -> Result<(), Failure> {
+    let age = age(retention.span());
     let path = format!("/_plugins/_ism/policies/{}", names.policy());
     let there: Option<Value> = unless_missing(client.ask(Call::get(OPERATION, &path)).await)?;
     let body = ism(&age, &names.pattern(DocumentKind::Log));
     let Some(there) = there else {
         return client.send(Call::put(OPERATION, &path, &body)).await.map(drop);
     };
-    if there["policy"]["description"] == body["policy"]["description"] {
+    if retention.is_met(there["policy"]["description"] == body["policy"]["description"]) {
         return Ok(());
     }
     let number = |key: &str| there[key].as_i64().unwrap_or_default().to_string();

@@ -16,8 +16,8 @@ use super::document::Source;
 use super::failure::Failure;
 use super::names::{Names, Target};
 use super::query;
-use crate::config::ElasticsearchConfig;
 use crate::day::DayNumber;
+use crate::day::Retention;
 use crate::{
     Cursor, Document, DocumentField, DocumentFilter, DocumentKind, HistogramBucket, LogStoreError,
     LogStoreStats, SearchPage, SearchQuery,
@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Reader {
     pub(super) client: Arc<Client>,
     pub(super) names: Names,
-    pub(super) config: Arc<ElasticsearchConfig>,
+    pub(super) retention: Arc<Retention>,
 }
 
 /// Days that a request names one by one; beyond, it asks all.
@@ -273,7 +273,7 @@ impl Reader {
         }
         let now_ms = clock::now_millis();
         let first = DayNumber::holding_ms(filter.start.as_millis())
-            .max(DayNumber::first_kept(self.config.retention, now_ms));
+            .max(self.retention.first_kept(DocumentKind::Log, now_ms));
         let last = DayNumber::holding_ms(filter.end.as_millis().saturating_sub(1))
             .min(DayNumber::holding_ms(now_ms).plus(MAX_AHEAD_DAYS + 1));
         let n_days = last.since(first) + 1;

@@ -17,15 +17,17 @@ use tracing::info;
 use super::client::{Call, Client};
 use super::failure::Failure;
 use super::names::{Names, Target};
-use super::policy::{self, Keeper};
+use super::policy::{self, Keeper, Wanted};
 use super::schema;
 use crate::DocumentKind;
 use crate::config::ElasticsearchConfig;
+use crate::day::Retention;
 
 pub(super) struct Setup {
     client: Arc<Client>,
     names: Names,
     config: Arc<ElasticsearchConfig>,
+    retention: Arc<Retention>,
     /// Indexes that are there, for all we know.
     known: Mutex<HashSet<Target>>,
     /// What the server has told once.
@@ -40,11 +42,17 @@ const OPERATION: &str = "setup";
 const MAX_KNOWN: usize = 2_000;
 
 impl Setup {
-    pub(super) fn new(client: Arc<Client>, names: Names, config: Arc<ElasticsearchConfig>) -> Self {
+    pub(super) fn new(
+        client: Arc<Client>,
+        names: Names,
+        config: Arc<ElasticsearchConfig>,
+        retention: Arc<Retention>,
+    ) -> Self {
         Self {
             client,
             names,
             config,
+            retention,
             known: Mutex::default(),
             keeper: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -74,12 +82,18 @@ impl Setup {
         Ok(())
     }
 
+    /// Puts the retention of logs on the server, where that keeps it.
+    pub(super) async fn keep(&self) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
+        self.put_policy().await.map(drop)
+    }
+
     /// The server says that this index is not there.
     pub(super) fn forget(&self, target: Target) {
         self.known.lock().remove(&target);
     }
 
-    /// Who keeps the retention; `None` before anything was written.
+    /// Who keeps the retention; `None` before this process has written anything, or was told what people have set.
     pub(super) fn keeper(&self) -> Option<Keeper> {
         *self.keeper.lock()
     }
@@ -89,13 +103,23 @@ impl Setup {
         targets.iter().copied().filter(|target| !known.contains(target)).collect()
     }
 
-    async fn put_templates(&self) -> Result<(), Failure> {
+    async fn put_policy(&self) -> Result<Keeper, Failure> {
         let told = *self.keeper.lock();
         let keeper = match told {
             Some(keeper) => keeper,
             None => policy::find_keeper(&self.client).await?,
         };
-        policy::put(&self.client, keeper, &self.names, self.config.retention).await?;
+        let retention = match self.retention.of(DocumentKind::Log) {
+            Some(known) => Wanted::Exactly(known),
+            None => Wanted::Created(self.config.retention),
+        };
+        policy::put(&self.client, keeper, &self.names, retention).await?;
+        *self.keeper.lock() = Some(keeper);
+        Ok(keeper)
+    }
+
+    async fn put_templates(&self) -> Result<(), Failure> {
+        let keeper = self.put_policy().await?;
         let component = schema::component(&self.config);
         let name = self.names.component_template();
         let get = ClusterGetComponentTemplateParts::Name(&[&name]).url();
@@ -109,7 +133,6 @@ impl Setup {
             let put = IndicesPutIndexTemplateParts::Name(&name).url();
             self.put_template((&get, "/index_templates/0/index_template"), &put, &template).await?;
         }
-        *self.keeper.lock() = Some(keeper);
         Ok(())
     }
 

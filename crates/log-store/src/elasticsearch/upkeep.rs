@@ -8,6 +8,7 @@ use elasticsearch::indices::IndicesDeleteParts;
 use reqwest::Method;
 use sentinel_runtime::{Backoff, clock};
 use serde_json::json;
+use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::client::{Call, Client, PROBE, Payload};
@@ -27,6 +28,8 @@ pub(super) struct Upkeep {
     pub(super) reader: Arc<Reader>,
     pub(super) condition: Arc<Condition>,
     pub(super) metrics: Metrics,
+    /// Asked to look for what is past its retention.
+    pub(super) is_due: Arc<Notify>,
 }
 
 /// With the time-out of a sign of life: a server that hangs is noticed within 10 s.
@@ -60,7 +63,10 @@ impl Upkeep {
                     self.show_size().await;
                 }
             }
-            tokio::time::sleep(PROBE_INTERVAL).await;
+            tokio::select! {
+                () = tokio::time::sleep(PROBE_INTERVAL) => {}
+                () = self.is_due.notified() => sweep_at = Instant::now(),
+            }
         }
     }
 
@@ -82,11 +88,12 @@ impl Upkeep {
     }
 
     pub(super) async fn delete_expired(&self, keeper: Keeper) -> Result<(), Failure> {
-        let retention = self.reader.config.retention;
-        let first_kept = DayNumber::first_kept(retention, clock::now_millis());
+        let now_ms = clock::now_millis();
+        let first_kept = |kind| self.reader.retention.first_kept(kind, now_ms);
         let mut expired = self.reader.targets().await?;
-        expired.retain(|target| target.day < first_kept);
-        if keeper != Keeper::Us {
+        expired.retain(|target| target.day < first_kept(target.kind));
+        // A policy may act late, and not on what it was put on before: what somebody has set is carried out by us too.
+        if keeper != Keeper::Us && !self.reader.retention.is_set(DocumentKind::Log) {
             expired.retain(|target| target.kind == DocumentKind::Event);
         }
         if expired.iter().any(|target| target.kind == DocumentKind::Event) {
@@ -94,7 +101,7 @@ impl Upkeep {
             let newest = self.reader.newest_events().await?;
             let is_kept = |target: &Target| {
                 let newest_ms = newest.get(target).copied();
-                newest_ms.is_some_and(|newest_ms| DayNumber::holding_ms(newest_ms) >= first_kept)
+                newest_ms.is_some_and(|newest_ms| DayNumber::holding_ms(newest_ms) >= first_kept(target.kind))
             };
             expired.retain(|target| !is_kept(target));
         }

@@ -9,7 +9,7 @@ use super::collect::Found;
 use super::query;
 use super::schema::{self, Fields, Layout};
 use crate::day::DayNumber;
-use crate::{Cursor, Document, DocumentFilter, DocumentId, LogStoreError, Order};
+use crate::{Cursor, Document, DocumentFilter, DocumentId, DocumentKind, LogStoreError, Order};
 
 pub(super) struct Day {
     number: DayNumber,
@@ -69,6 +69,10 @@ impl Day {
 
     pub(super) fn id_term(&self, id: DocumentId) -> Term {
         Term::from_field_text(self.fields.id, &schema::id_text(id))
+    }
+
+    pub(super) fn kind_term(&self, kind: DocumentKind) -> Term {
+        Term::from_field_text(self.fields.kind, schema::kind_name(kind))
     }
 
     /// Whether a committed document has this id.

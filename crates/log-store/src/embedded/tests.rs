@@ -1,8 +1,8 @@
-use sentinel_model::Timestamp;
+use sentinel_model::{Kept, RetentionSetting, Timestamp};
 use sentinel_runtime::{ComponentState, DataDir, Health, Registry, clock};
 
 use crate::contract::{all_of, line, suite};
-use crate::{Config, DocumentKind, Handles, Order, SearchQuery, open};
+use crate::{Config, Document, DocumentId, DocumentKind, Handles, Order, SearchQuery, open};
 
 fn store(folder: &std::path::Path) -> Handles {
     let config = Config::Embedded {
@@ -70,11 +70,49 @@ async fn deletes_days_past_the_retention_and_refuses_their_documents() {
     let old_day = folder.path().join("2001-01-01");
     std::fs::create_dir(&old_day).expect("an old day");
     let store = store(folder.path());
+    store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     let long_ago = Timestamp::from_secs(1_000_000_000).as_millis() * 1_000_000;
     let report = store.writer.write(vec![line("c", 1, long_ago, "old")]).await.expect("a write");
     assert_eq!((report.n_written, report.n_expired), (0, 1));
     assert!(!old_day.exists());
     assert_eq!(store.reader.stats().await.expect("stats").days, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_somebody_has_set_is_deleted_by_kind_at_once_and_nothing_before_it_is_known() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = store(folder.path());
+    let day = std::time::Duration::from_secs(86_400);
+    let at = |days: i64| clock::now_nanos() - days * 86_400_000_000_000;
+    let documents = |days: i64| {
+        let id = u128::try_from(days).expect("not negative");
+        let log = line("c", id, at(days), "x");
+        vec![log.clone(), Document { id: DocumentId(id + 100), kind: DocumentKind::Event, ..log }]
+    };
+    let all: Vec<_> = [0, 2, 5].into_iter().flat_map(documents).collect();
+    assert_eq!(
+        store.writer.write(all).await.expect("a write").n_written,
+        6,
+        "nothing is refused for its age"
+    );
+    let set = async |spans: &[(Kept, u32)]| {
+        let spans = spans.iter().map(|(kept, days)| (*kept, day * *days));
+        let set = RetentionSetting::new(spans).expect("within the bounds");
+        store.writer.keep(&set).await.expect("set");
+        let count = async |kind| {
+            let mut filter = all_of("c", kind);
+            (filter.start, filter.end) = (Timestamp::MIN, Timestamp::MAX);
+            store.reader.count(&filter).await.expect("a count")
+        };
+        (count(DocumentKind::Log).await, count(DocumentKind::Event).await)
+    };
+    assert_eq!(set(&[(Kept::Logs, 9), (Kept::Events, 9)]).await, (3, 3));
+    assert_eq!(set(&[(Kept::Logs, 1), (Kept::Events, 9)]).await, (1, 3));
+    assert_eq!(set(&[(Kept::Logs, 9), (Kept::Events, 9)]).await, (1, 3), "gone is gone");
+    assert_eq!(store.writer.write(documents(2)).await.expect("a write").n_written, 2);
+    assert_eq!(set(&[(Kept::Logs, 1), (Kept::Events, 9)]).await, (1, 3), "also what came later");
+    assert_eq!(set(&[(Kept::Logs, 1)]).await, (1, 2), "events as configured: three days");
+    assert_eq!(store.reader.stats().await.expect("stats").days.len(), 2);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sentinel_runtime::{Component, clock};
 use tantivy::IndexWriter;
 use tokio::sync::oneshot;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::day::{Day, storage};
 use super::{Days, Limits};
@@ -21,7 +21,12 @@ pub(super) struct Writer {
     jobs: SyncSender<Job>,
 }
 
-struct Job {
+enum Job {
+    Write(Write),
+    KeepRetention(oneshot::Sender<Result<(), LogStoreError>>),
+}
+
+struct Write {
     documents: Vec<Document>,
     done: oneshot::Sender<Result<WriteReport, LogStoreError>>,
 }
@@ -31,6 +36,9 @@ const MAX_JOBS: usize = 64;
 
 /// A commit happens at the latest after so many documents.
 const MAX_UNCOMMITTED: usize = 50_000;
+
+/// Between two looks at what is past its retention.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// A day's writer that was not used for so many commits gives its memory back.
 const IDLE_COMMITS: u32 = 60;
@@ -49,8 +57,10 @@ impl Writer {
             health,
             metrics,
             writers: BTreeMap::new(),
+            cleared: BTreeMap::new(),
             waiting: Vec::new(),
             n_uncommitted: 0,
+            look_at: Instant::now() + LOOK_EVERY,
         };
         std::thread::Builder::new()
             .name("log-store".to_owned())
@@ -63,7 +73,21 @@ impl Writer {
 
     pub(super) async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
         let (done, answer) = oneshot::channel();
-        self.jobs.try_send(Job { documents, done }).map_err(|error| match error {
+        self.ask(Job::Write(Write { documents, done }), answer).await
+    }
+
+    /// Deletes what is past its retention, now.
+    pub(super) async fn keep_retention(&self) -> Result<(), LogStoreError> {
+        let (done, answer) = oneshot::channel();
+        self.ask(Job::KeepRetention(done), answer).await
+    }
+
+    async fn ask<T>(
+        &self,
+        job: Job,
+        answer: oneshot::Receiver<Result<T, LogStoreError>>,
+    ) -> Result<T, LogStoreError> {
+        self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => {
                 LogStoreError::Storage { message: "too many writes are waiting".to_owned() }
             }
@@ -81,8 +105,12 @@ struct Worker {
     health: Component,
     metrics: Metrics,
     writers: BTreeMap<DayNumber, DayWriter>,
+    /// Days of which all documents of a kind have been deleted.
+    cleared: BTreeMap<DayNumber, DocumentKind>,
     waiting: Vec<(oneshot::Sender<Result<WriteReport, LogStoreError>>, WriteReport)>,
     n_uncommitted: usize,
+    /// When to look for what is past its retention, however busy the store is.
+    look_at: Instant,
 }
 
 struct DayWriter {
@@ -97,16 +125,19 @@ struct DayWriter {
 impl Worker {
     fn run(mut self, jobs: &Receiver<Job>) {
         self.health.ready();
-        self.keep_retention();
         let mut commit_at = Instant::now() + self.limits.commit_interval;
         loop {
             let wait = if self.waiting.is_empty() {
-                Duration::from_secs(60)
+                LOOK_EVERY
             } else {
                 commit_at.saturating_duration_since(Instant::now())
             };
             match jobs.recv_timeout(wait) {
-                Ok(job) => {
+                Ok(Job::KeepRetention(done)) => {
+                    self.commit();
+                    let _ = done.send(self.delete_expired());
+                }
+                Ok(Job::Write(job)) => {
                     if self.waiting.is_empty() {
                         commit_at = Instant::now() + self.limits.commit_interval;
                     }
@@ -121,7 +152,7 @@ impl Worker {
         }
     }
 
-    fn accept(&mut self, job: Job) {
+    fn accept(&mut self, job: Write) {
         if let Err(full) = self.days.folder.room() {
             self.health.degraded(full.to_string());
             let _ = job.done.send(Err(full.into()));
@@ -147,12 +178,13 @@ impl Worker {
     /// `false`: older than the retention.
     fn add(&mut self, document: &Document) -> Result<bool, LogStoreError> {
         let number = DayNumber::holding_ns(document.timestamp_ns);
-        if number < self.first_kept() {
+        if number < self.first_kept(document.kind) {
             return Ok(false);
         }
         if document.kind == DocumentKind::Event {
             self.remove_from_other_days(document, number)?;
         }
+        self.cleared.remove(&number);
         let target = self.writer(number)?;
         // A deletion costs more memory than a document: it is asked for only where there is one to delete.
         if !target.uncommitted.insert(document.id) || target.day.has(document.id)? {
@@ -199,8 +231,11 @@ impl Worker {
     }
 
     fn commit(&mut self) {
-        if self.waiting.is_empty() {
+        if Instant::now() >= self.look_at {
+            self.look_at = Instant::now() + LOOK_EVERY;
             self.keep_retention();
+        }
+        if self.waiting.is_empty() {
             return;
         }
         let result = self.writers.values_mut().filter(|writer| writer.is_dirty).try_for_each(|writer| {
@@ -248,15 +283,36 @@ impl Worker {
         self.metrics.disk_bytes.set(i64::try_from(stats.disk_bytes).unwrap_or(i64::MAX));
     }
 
-    fn first_kept(&self) -> DayNumber {
-        DayNumber::first_kept(self.limits.retention, clock::now_millis())
+    fn first_kept(&self, kind: DocumentKind) -> DayNumber {
+        self.limits.retention.first_kept(kind, clock::now_millis())
     }
 
     fn keep_retention(&mut self) {
-        let first = self.first_kept();
-        self.writers.retain(|number, _| *number >= first);
-        if let Err(error) = self.days.drop_before(first) {
+        if let Err(error) = self.delete_expired() {
             warn!(%error, "cannot delete a day past its retention");
         }
+    }
+
+    /// Whole days, and of days that are past the retention of one kind only, the documents of that kind.
+    fn delete_expired(&mut self) -> Result<(), LogStoreError> {
+        let (logs, events) = (self.first_kept(DocumentKind::Log), self.first_kept(DocumentKind::Event));
+        let first = logs.min(events);
+        self.writers.retain(|number, _| *number >= first);
+        self.cleared.retain(|number, _| *number >= first);
+        self.days.drop_before(first)?;
+        let kind = if logs < events { DocumentKind::Event } else { DocumentKind::Log };
+        let partly = self.days.all().into_iter().filter(|day| day.number() < logs.max(events));
+        for day in partly.collect::<Vec<_>>() {
+            if self.cleared.get(&day.number()) == Some(&kind) {
+                continue;
+            }
+            info!(day = day.number().name(), ?kind, "deleting what is past its retention of a day");
+            let target = self.writer(day.number())?;
+            target.writer.delete_term(day.kind_term(kind));
+            target.writer.commit().map_err(storage)?;
+            day.reload()?;
+            self.cleared.insert(day.number(), kind);
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use parking_lot::{Condvar, Mutex, RwLock};
-use sentinel_model::{Resolution, Timestamp};
+use sentinel_model::{Kept, Resolution, RetentionSetting, Timestamp};
 use sentinel_runtime::{DataDir, clock};
 
 use super::durability::Durability;
@@ -26,6 +26,8 @@ pub(crate) struct Core {
     pub(super) metrics: Metrics,
     pub(super) durability: Durability,
     pub(super) state: RwLock<State>,
+    /// What people have set of the retention; `None` before it was told, while everything is kept.
+    pub(super) kept: RwLock<Option<RetentionSetting>>,
     /// Held by the one write that is being placed and committed.
     pub(super) sequences: Mutex<Sequences>,
     /// Held by whoever moves rows into chunks or drops them.
@@ -77,6 +79,7 @@ impl Core {
             storage,
             metrics,
             state: RwLock::new(state),
+            kept: RwLock::default(),
             sequences: Mutex::new(sequences),
             maintenance: Mutex::default(),
             room: Room::default(),
@@ -88,7 +91,10 @@ impl Core {
     /// Windows that start before this are not kept.
     pub(super) fn cutoff(&self, newest: Option<Timestamp>, resolution: Resolution) -> Timestamp {
         let now = Timestamp::from_millis(clock::now_millis());
-        newest.map_or(Timestamp::MIN, |newest| cutoff(newest.min(now), self.config.retention(resolution)))
+        let kept = self.kept.read();
+        let (Some(newest), Some(kept)) = (newest, kept.as_ref()) else { return Timestamp::MIN };
+        let retention = kept.of(Kept::Metrics(resolution)).unwrap_or(self.config.retention(resolution));
+        cutoff(newest.min(now), retention)
     }
 
     /// Brings the gauges up to date.

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use sentinel_model::{Aggregate, Field, Labels, MetricKind, Resolution, Timestamp, Window};
+use sentinel_model::{
+    Aggregate, Field, Kept, Labels, MetricKind, Resolution, RetentionSetting, Timestamp, Window,
+};
 use sentinel_runtime::{Health, Registry};
 
 use super::chunk::{Chunk, Columns};
@@ -268,6 +270,7 @@ fn drops_spans_and_series_that_are_too_old_and_nothing_else() {
     let retention = Retention { ten_seconds: Duration::from_secs(160), ..Retention::default() };
     let config = EmbeddedConfig { retention, ..config() };
     let store = core(folder.path(), config.clone());
+    *store.kept.write() = Some(RetentionSetting::default());
     let at =
         |n: i64, series: u32| rows(window(Resolution::TenSeconds, n), &[(series, Aggregate::Single(0.0))]);
     let minute = rows(window(Resolution::OneMinute, 0), &[(1, Aggregate::Single(0.0))]);
@@ -291,6 +294,36 @@ fn drops_spans_and_series_that_are_too_old_and_nothing_else() {
     let store = core(folder.path(), config);
     assert_eq!(known(&store), [false, true, true]);
     assert_eq!(found(&store), kept);
+}
+
+#[test]
+fn what_somebody_has_set_is_deleted_at_once_and_nothing_before_it_is_known() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let retention = Retention { ten_seconds: Duration::from_secs(160), ..Retention::default() };
+    let store = core(folder.path(), EmbeddedConfig { retention, ..config() });
+    let at = |n: i64| rows(window(Resolution::TenSeconds, n), &[(0, Aggregate::Single(0.0))]);
+    store.write(&[at(0), at(1_000), at(2_000)]).expect("a write");
+    seal_all(&store);
+    let n_points = |store: &Core| -> usize {
+        let answer = store.range(&everything(Resolution::TenSeconds, Field::Last)).expect("an answer");
+        answer.iter().map(|one| one.points.len()).sum()
+    };
+    store.expire().expect("a round");
+    assert_eq!(n_points(&store), 3, "somebody may have set more than is configured");
+    assert_eq!(store.write(&[at(1)]).expect("a write").n_expired, 0);
+    let set = |seconds| {
+        let kept = Kept::Metrics(Resolution::TenSeconds);
+        let set = RetentionSetting::new([(kept, Duration::from_secs(seconds))]).expect("within the bounds");
+        *store.kept.write() = Some(set);
+        store.expire().expect("a round");
+    };
+    set(40_000);
+    assert_eq!(n_points(&store), 4);
+    set(15_000);
+    assert_eq!(n_points(&store), 2);
+    *store.kept.write() = Some(RetentionSetting::default());
+    store.expire().expect("a round");
+    assert_eq!(n_points(&store), 1, "as configured");
 }
 
 #[test]

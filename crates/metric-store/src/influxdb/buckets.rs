@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::http::{Answer, MAX_MESSAGE_BYTES};
+use super::keep::Wanted;
 use super::server::Server;
 use crate::MetricStoreError;
 
@@ -25,9 +26,6 @@ pub(crate) struct Buckets {
     ids: Mutex<Option<Vec<(Resolution, String)>>>,
 }
 
-/// Retention of a bucket in seconds; `None`: for ever.
-type Kept = Option<u64>;
-
 impl Buckets {
     /// # Errors
     /// Those of the server, and buckets that are missing and are not to be created.
@@ -39,10 +37,10 @@ impl Buckets {
         }
         let mut found = Vec::new();
         for resolution in Resolution::ALL {
-            let kept = Some(server.config.retention.of(resolution).as_secs());
-            found.push((resolution, ensure(server, &server.bucket(resolution), kept).await?));
+            let wanted = server.wanted(resolution);
+            found.push((resolution, ensure(server, &server.bucket(resolution), wanted).await?));
         }
-        ensure(server, &server.meta_bucket(), None).await?;
+        ensure(server, &server.meta_bucket(), Wanted::ForEver).await?;
         *ids = Some(found);
         Ok(())
     }
@@ -51,22 +49,38 @@ impl Buckets {
         *self.ids.lock().await = None;
     }
 
+    pub(super) async fn id(&self, resolution: Resolution) -> Option<String> {
+        self.ids().await.into_iter().find(|(of, _)| *of == resolution).map(|(_, id)| id)
+    }
+
+    /// # Errors
+    /// Those of the server.
+    pub(super) async fn is_as_wanted(
+        &self,
+        server: &Server,
+        resolution: Resolution,
+    ) -> Result<bool, MetricStoreError> {
+        let bucket = find(server, &server.bucket(resolution)).await?;
+        Ok(bucket.is_some_and(|bucket| is_as_wanted(&bucket, server.wanted(resolution))))
+    }
+
     pub(crate) async fn ids(&self) -> Vec<(Resolution, String)> {
         self.ids.lock().await.clone().unwrap_or_default()
     }
 }
 
 /// Gives the identity of a bucket, which is created or altered if need be.
-async fn ensure(server: &Server, name: &str, kept: Kept) -> Result<String, MetricStoreError> {
+async fn ensure(server: &Server, name: &str, wanted: Wanted) -> Result<String, MetricStoreError> {
     if let Some(bucket) = find(server, name).await? {
         let id = bucket.id.clone().unwrap_or_default();
-        if server.config.create_buckets && !is_kept(&bucket, kept) {
-            alter(server, name, &id, kept).await?;
+        if server.config.create_buckets && !is_as_wanted(&bucket, wanted) {
+            alter(server, name, &id, wanted).await?;
         }
         return Ok(id);
     }
     if !server.config.create_buckets {
-        let retention = kept.map_or_else(String::new, |seconds| format!(" --retention {seconds}s"));
+        let retention =
+            wanted.seconds().map_or_else(String::new, |seconds| format!(" --retention {seconds}s"));
         let message = format!(
             "InfluxDB has no bucket {name}; write metric_store.create_buckets = true, or run: \
              influx bucket create --org {} --name {name}{retention}",
@@ -74,7 +88,7 @@ async fn ensure(server: &Server, name: &str, kept: Kept) -> Result<String, Metri
         );
         return Err(MetricStoreError::Unavailable { message, retry_after: None });
     }
-    create(server, name, kept).await
+    create(server, name, wanted).await
 }
 
 async fn find(server: &Server, name: &str) -> Result<Option<Bucket>, MetricStoreError> {
@@ -89,7 +103,7 @@ async fn find(server: &Server, name: &str) -> Result<Option<Bucket>, MetricStore
     Ok(found.buckets.into_iter().find(|bucket| bucket.name == name))
 }
 
-async fn create(server: &Server, name: &str, kept: Kept) -> Result<String, MetricStoreError> {
+async fn create(server: &Server, name: &str, wanted: Wanted) -> Result<String, MetricStoreError> {
     let query = [("org", server.config.org.as_str())];
     let request = server.http.request(Method::GET, "/api/v2/orgs").query(&query);
     let found: Organizations = ask(server, request).await?;
@@ -102,12 +116,12 @@ async fn create(server: &Server, name: &str, kept: Kept) -> Result<String, Metri
         return Err(MetricStoreError::Unavailable { message, retry_after: None });
     };
     let description = Some("Written by Sentinel Mesh".to_owned());
-    let wanted = PostBucketRequest {
+    let bucket = PostBucketRequest {
         description,
-        retention_rules: rules(kept),
+        retention_rules: rules(wanted.seconds()),
         ..PostBucketRequest::new(org_id, name.to_owned())
     };
-    let request = server.http.request(Method::POST, "/api/v2/buckets").json(&wanted);
+    let request = server.http.request(Method::POST, "/api/v2/buckets").json(&bucket);
     let answer = server.http.ask(request, MAX_MESSAGE_BYTES).await?;
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY
         && let Some(bucket) = find(server, name).await?
@@ -120,7 +134,8 @@ async fn create(server: &Server, name: &str, kept: Kept) -> Result<String, Metri
     Ok(bucket.id.unwrap_or_default())
 }
 
-async fn alter(server: &Server, name: &str, id: &str, kept: Kept) -> Result<(), MetricStoreError> {
+async fn alter(server: &Server, name: &str, id: &str, wanted: Wanted) -> Result<(), MetricStoreError> {
+    let kept = wanted.seconds();
     let path = format!("/api/v2/buckets/{id}");
     let request = server.http.request(Method::PATCH, &path).json(&json!({ "retentionRules": rules(kept) }));
     let _: Bucket = ask(server, request).await?;
@@ -128,15 +143,29 @@ async fn alter(server: &Server, name: &str, id: &str, kept: Kept) -> Result<(), 
     Ok(())
 }
 
-/// What is kept is only ever lengthened: processes with other defaults would else delete one another's history.
-fn is_kept(bucket: &Bucket, kept: Kept) -> bool {
+fn is_as_wanted(bucket: &Bucket, wanted: Wanted) -> bool {
     let for_ever = |seconds: i64| if seconds == 0 { i64::MAX } else { seconds };
-    let seconds = bucket.retention_rules.first().map_or(0, |rule| rule.every_seconds);
-    for_ever(i64::from(seconds)) >= for_ever(kept.map_or(0, |seconds| i64::from(every(seconds))))
+    let found = for_ever(bucket.retention_rules.first().map_or(0, |rule| i64::from(rule.every_seconds)));
+    let asked = for_ever(wanted.seconds().map_or(0, |seconds| i64::from(every(seconds))));
+    match wanted {
+        Wanted::Created(_) => true,
+        Wanted::AtLeast(_) | Wanted::ForEver => found >= asked,
+        Wanted::Exactly(_) => found == asked,
+    }
+}
+
+impl Wanted {
+    /// `None`: for ever.
+    fn seconds(self) -> Option<u64> {
+        match self {
+            Self::ForEver => None,
+            Self::Created(span) | Self::AtLeast(span) | Self::Exactly(span) => Some(span.as_secs()),
+        }
+    }
 }
 
 /// No rule: for ever.
-fn rules(kept: Kept) -> Vec<RetentionRule> {
+fn rules(kept: Option<u64>) -> Vec<RetentionRule> {
     let rule = |seconds| RetentionRule {
         shard_group_duration_seconds: i64::try_from(shard_seconds(seconds)).ok(),
         ..RetentionRule::new(Type::Expire, every(seconds))

@@ -1,7 +1,8 @@
 //! The server as the other modules know it: what to call, by version.
 
+use parking_lot::RwLock;
 use reqwest::{Method, RequestBuilder};
-use sentinel_model::Resolution;
+use sentinel_model::{Resolution, RetentionSetting};
 use sentinel_runtime::Component;
 
 use super::buckets::Buckets;
@@ -21,6 +22,8 @@ pub(crate) struct Server {
     pub(crate) buckets: Buckets,
     pub(crate) kinds: Kinds,
     pub(crate) known: KnownSeries,
+    /// What people have set of the retention; `None` before it was told.
+    pub(crate) kept: RwLock<Option<RetentionSetting>>,
     pub(crate) metrics: InfluxdbMetrics,
     /// Those that every metric store has.
     pub(crate) store_metrics: Metrics,
@@ -46,6 +49,7 @@ impl Server {
             gate: Gate::new(health),
             buckets: Buckets::default(),
             kinds: Kinds::default(),
+            kept: RwLock::default(),
             known: KnownSeries::new(config.series_limit, idle_ms.unwrap_or(i64::MAX)),
             metrics,
             store_metrics,

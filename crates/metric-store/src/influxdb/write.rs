@@ -135,8 +135,8 @@ impl Server {
     }
 
     fn is_expired(&self, window: Window, now_ms: i64) -> bool {
-        let kept = self.config.retention.of(window.resolution).as_millis();
-        let cutoff = now_ms.saturating_sub(i64::try_from(kept).unwrap_or(i64::MAX));
+        let Some(kept) = self.kept_for(window.resolution) else { return false };
+        let cutoff = now_ms.saturating_sub(i64::try_from(kept.as_millis()).unwrap_or(i64::MAX));
         window.start.as_millis() < cutoff
     }
 

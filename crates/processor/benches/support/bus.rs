@@ -10,7 +10,7 @@ use sentinel_bus::{
     TopicPartition,
 };
 use sentinel_metric_store::{MetricStoreError, MetricWriter, WindowRows, WriteReport};
-use sentinel_model::Topic;
+use sentinel_model::{RetentionSetting, Topic};
 
 /// As the embedded bus has by default.
 const PARTITIONS: u32 = 4;
@@ -90,5 +90,9 @@ impl MetricWriter for Counting {
         let n_written = windows.iter().map(|one| one.rows.len()).sum();
         self.n_rows.fetch_add(n_written, Ordering::Relaxed);
         Ok(WriteReport { n_written, ..WriteReport::default() })
+    }
+
+    async fn keep(&self, _: &RetentionSetting) -> Result<(), MetricStoreError> {
+        Ok(())
     }
 }

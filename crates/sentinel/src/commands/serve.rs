@@ -108,7 +108,8 @@ fn serve(config: &Config, roles: &[Role], input: &Input) -> anyhow::Result<ExitC
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {
-        let Running { stages, address, health, replayed } = compose::start(config, roles, input).await?;
+        let Running { stages, address, health, replayed, settings: _settings } =
+            compose::start(config, roles, input).await?;
         let said = announcement(roles, input, address);
         super::print(&said)?;
         let _counting = replayed.map(|replayed| spawn("counts", print_counts(replayed)));

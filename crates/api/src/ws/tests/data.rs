@@ -236,6 +236,41 @@ async fn a_ticket_admits_one_client_once() {
 }
 
 #[tokio::test]
+async fn whoever_s_token_is_revoked_is_told_to_leave() {
+    let config = Config { token: Some("a-long-enough-token".into()), ..any_port() };
+    let served = Served::with(config).await;
+    let (token, id) = crate::secret::generate();
+    let made = sentinel_model::ApiToken {
+        id: id.clone(),
+        name: "ci".into(),
+        role: sentinel_model::AccessRole::Viewer,
+        sha256: crate::secret::hash(token.as_bytes()),
+        created: Timestamp::from_secs(1),
+        expires: None,
+    };
+    let set = |value| sentinel_settings::Change {
+        key: sentinel_model::SettingValue::token_key(&id),
+        value,
+        expected: None,
+        by: "a test".into(),
+    };
+    let value = Some(sentinel_model::SettingValue::Token(made));
+    served.settings.change(set(value)).await.expect("a token");
+    let request = format!(
+        "POST /api/v1/ws-ticket HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    let answer = served.raw(request.as_bytes()).await;
+    let body: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
+    let ticket = body["ticket"].as_str().expect("a ticket");
+    let client = Client::connect_by(&served, &format!("?ticket={ticket}")).await;
+    let (code, revoked) = tokio::join!(client.close_code(), served.settings.change(set(None)));
+    revoked.expect("revoked");
+    assert_eq!(code, Some(1001));
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn clients_are_told_when_the_server_stops() {
     let served = Served::start().await;
     let client = Client::connect(&served).await;

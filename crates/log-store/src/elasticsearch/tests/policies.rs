@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use sentinel_model::{Kept, RetentionSetting};
 use sentinel_runtime::{Health, Registry, clock};
 use serde_json::{Value, json};
 
@@ -74,8 +75,20 @@ async fn elasticsearch_is_given_a_policy_once() {
     let settings = &template["template"]["settings"];
     assert_eq!(settings["index.lifecycle.name"], "logs-sentinel.kubernetes");
     assert_eq!(settings["index.lifecycle.parse_origination_date"], true);
-    write(&store(&stub.url, 3)).await.expect("a write");
+    // What people have set is not known to it yet, then it is.
+    let other = store(&stub.url, 3);
+    write(&other).await.expect("a write");
+    assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), 1);
+    other.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), 2);
+    let set =
+        RetentionSetting::new([(Kept::Logs, Duration::from_secs(5 * 86_400))]).expect("within the bounds");
+    for _ in 0..2 {
+        other.writer.keep(&set).await.expect("put");
+        let policies = puts("/_ilm/policy/logs-sentinel.kubernetes");
+        let age = body(&policies[2])["policy"]["phases"]["delete"]["min_age"].clone();
+        assert_eq!((policies.len(), age), (3, json!(format!("{}s", 6 * 86_400))));
+    }
 }
 
 /// OpenSearch with ISM: who replaces a policy must have read it.
@@ -113,7 +126,9 @@ fn ism() -> impl FnMut(&Asked) -> Option<Reply> + Send {
 async fn opensearch_is_given_a_policy_and_a_new_one_when_it_changes() {
     let stub = Stub::start(ism()).await;
     for days in [7, 7, 3, 3] {
-        write(&store(&stub.url, days)).await.expect("a write");
+        let store = store(&stub.url, days);
+        write(&store).await.expect("a write");
+        store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     }
     let path = "/_plugins/_ism/policies/logs-sentinel.kubernetes";
     let puts: Vec<_> = stub.asked(path).into_iter().filter(|asked| asked.method == "PUT").collect();

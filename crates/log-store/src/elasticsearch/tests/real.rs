@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sentinel_model::{Kept, RetentionSetting};
 use sentinel_runtime::{ComponentState, Health, Registry, clock, spawn};
 use sentinel_testkit::{stack, wait_until};
 use serde_json::json;
@@ -274,6 +275,28 @@ async fn what_a_mapping_does_not_take_is_told_and_the_rest_is_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_retention_that_somebody_sets_deletes_without_a_restart() {
+    on_each(async |admin| {
+        let (now, before) = (clock::now_nanos(), clock::now_nanos() - 2 * DAY_NS);
+        let store = store(&admin, &Health::default());
+        store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
+        let both = vec![line("c", 1, now, "x"), line("c", 2, before, "x"), event(before, before, "x")];
+        assert_eq!(store.writer.write(both).await.expect("a write").n_written, 3);
+        let day_before = day(before);
+        let is_there = |index: &str| admin.ask("GET", &format!("/{index}"), "").is_some();
+        assert!(is_there(&admin.logs(&day_before)));
+        let day = Duration::from_secs(86_400);
+        let set = RetentionSetting::new([(Kept::Logs, day)]).expect("within the bounds");
+        store.writer.keep(&set).await.expect("set");
+        wait_until("the old day is gone", || !is_there(&admin.logs(&day_before))).await;
+        assert!(is_there(&admin.events(&day_before)), "only logs were set");
+        let report = store.writer.write(vec![line("c", 3, before, "x")]).await.expect("a write");
+        assert_eq!(report.n_expired, 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn days_past_the_retention_go_and_events_that_are_still_seen_stay() {
     on_each(async |admin| {
         let (now, long_ago) = (clock::now_nanos(), clock::now_nanos() - 40 * DAY_NS);
@@ -291,6 +314,7 @@ async fn days_past_the_retention_go_and_events_that_are_still_seen_stay() {
         put(&format!("logs-{}.kubernetes-notes", admin.prefix), long_ago);
         let store = store(&admin, &Health::default());
         store.writer.write(vec![line("c", 1, now, "x"), event(now, now, "x")]).await.expect("a write");
+        store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
         let expired = store.writer.write(vec![line("c", 2, long_ago, "x")]).await.expect("a write");
         assert_eq!((expired.n_written, expired.n_expired), (0, 1));
         let is_there = |index: &str| admin.ask("GET", &format!("/{index}"), "").is_some();

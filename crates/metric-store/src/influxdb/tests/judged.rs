@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_model::{Aggregate, Field, Resolution, Window};
+use sentinel_model::{Aggregate, Field, Kept, Resolution, RetentionSetting, Window};
 use sentinel_runtime::{Health, Registry};
 
 use super::real::{Place, now, place};
@@ -123,6 +123,29 @@ async fn creates_no_bucket_where_it_must_not_and_says_how_to() {
 }
 
 #[tokio::test]
+async fn what_somebody_has_set_alters_buckets_also_where_it_is_less() {
+    let Some(mut place) = place("set") else { return };
+    let name = format!("{}_10s", place.config.bucket_prefix);
+    let set = |hours: u64| {
+        let kept = Kept::Metrics(Resolution::TenSeconds);
+        RetentionSetting::new([(kept, Duration::from_secs(hours * 3_600))]).expect("within the bounds")
+    };
+    let store = server(&place);
+    for hours in [5, 90, 2] {
+        store.keep(&set(hours)).await.expect("altered");
+        assert_eq!(place.retention(&name).await.0, i64::try_from(hours).expect("few") * 3_600);
+    }
+    // Another process that does not know of it leaves it alone, and one that may not alter buckets says so.
+    server(&place).prepare().await.expect("buckets");
+    assert_eq!(place.retention(&name).await.0, 7_200);
+    place.config.create_buckets = false;
+    let error = server(&place).keep(&set(3)).await.expect_err("not altered").to_string();
+    assert!(error.contains("influx bucket update --id ") && error.contains("--retention 3h"), "{error}");
+    server(&place).keep(&set(2)).await.expect("it is so already");
+    place.clean_up().await;
+}
+
+#[tokio::test]
 async fn lengthens_the_retention_of_buckets_that_are_there_and_never_shortens_it() {
     let Some(mut place) = place("altered") else { return };
     server(&place).prepare().await.expect("buckets");
@@ -131,7 +154,10 @@ async fn lengthens_the_retention_of_buckets_that_are_there_and_never_shortens_it
     for (wanted, kept) in [(7_200, 172_800), (345_600, 345_600)] {
         place.config.retention =
             Retention { ten_seconds: Duration::from_secs(wanted), ..Retention::default() };
-        server(&place).prepare().await.expect("buckets");
+        let server = server(&place);
+        server.prepare().await.expect("buckets");
+        assert_eq!(place.retention(&name).await.0, 172_800, "what people have set is not known yet");
+        server.keep(&RetentionSetting::default()).await.expect("as configured");
         assert_eq!(place.retention(&name).await.0, kept);
     }
     place.clean_up().await;

@@ -3,7 +3,7 @@
 use futures::executor::block_on;
 use sentinel_bus::Record;
 use sentinel_log_store::{DocumentFilter, LogReader, LogStoreError, Order, SearchQuery, WriteReport};
-use sentinel_model::{LogSeverity, Timestamp};
+use sentinel_model::{LogSeverity, RetentionSetting, Timestamp};
 use sentinel_runtime::ShutdownTrigger;
 use sentinel_testkit::{MemoryBus, MemoryLogs, build};
 
@@ -132,6 +132,10 @@ impl LogWriter for Picky {
         index.map(|index| documents.remove(index));
         let report = self.0.write(documents).await?;
         Ok(WriteReport { rejected: rejected.into_iter().collect(), ..report })
+    }
+
+    async fn keep(&self, _: &RetentionSetting) -> Result<(), LogStoreError> {
+        Ok(())
     }
 }
 

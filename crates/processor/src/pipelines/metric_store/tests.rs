@@ -3,7 +3,9 @@
 use parking_lot::Mutex;
 use sentinel_bus::Record;
 use sentinel_metric_store::{MetricStoreError, WriteReport};
-use sentinel_model::{Aggregate, Labels, MetricKind, Resolution, Series, SeriesRef, Window};
+use sentinel_model::{
+    Aggregate, Labels, MetricKind, Resolution, RetentionSetting, Series, SeriesRef, Window,
+};
 use sentinel_proto::{EncoderConfig, RollupEncoder};
 use sentinel_testkit::{MemoryBus, Outage};
 
@@ -33,6 +35,10 @@ impl MetricWriter for Store {
         let n_written = windows.iter().map(|window| window.rows.len()).sum();
         self.writes.lock().push(windows);
         Ok(WriteReport { n_written, rejected, ..WriteReport::default() })
+    }
+
+    async fn keep(&self, _: &RetentionSetting) -> Result<(), MetricStoreError> {
+        Ok(())
     }
 }
 
