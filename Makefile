@@ -49,6 +49,11 @@ crash: ## Kill the pipeline 200 times under load and recount
 bench: ## Run the benchmarks and print their figures
 	@scripts/bench.sh
 
+.PHONY: bench-stack
+bench-stack: ui ## Measure the pipeline on real servers, beside bare writers and Telegraf; ARGS="path latency" for parts
+	@scripts/setup.sh build stack
+	@scripts/bench-stack.sh $(ARGS)
+
 .PHONY: stack
 stack: ## Start the real servers: kafka influxdb elasticsearch redis, or ARGS="--brokers 3 kafka opensearch2"
 	@scripts/setup.sh stack

@@ -51,12 +51,15 @@ mod producer;
 mod questions;
 mod reader;
 mod record;
+mod remove;
 mod setup;
 #[cfg(test)]
 mod tests;
 mod threads;
 mod topics;
 mod watchdog;
+
+pub(crate) use remove::remove;
 
 pub(crate) struct KafkaBus {
     clients: Arc<Clients>,

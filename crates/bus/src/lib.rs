@@ -66,3 +66,25 @@ pub fn open(
     };
     Ok(Arc::new(metered::Metered::new(inner, registry)))
 }
+
+/// Removes every topic of `config`, and these of its groups: for installations that are made to be thrown away,
+/// such as a benchmark's. Of the embedded bus nothing is removed, it goes with its data folder.
+///
+/// # Errors
+/// A prefix that is empty, as these topics may be anybody's; a cluster that does not answer or permit it.
+pub async fn remove(config: &Config, groups: &[&str]) -> Result<(), BusError> {
+    match config {
+        Config::Embedded(_) => Ok(()),
+        Config::Kafka(config) if config.topic_prefix.is_empty() => {
+            let message = "topics without bus.topic_prefix are not removed".to_owned();
+            Err(BusError::Unavailable { message })
+        }
+        #[cfg(feature = "kafka")]
+        Config::Kafka(config) => kafka::remove(config.clone(), groups).await,
+        #[cfg(not(feature = "kafka"))]
+        Config::Kafka(_) => {
+            let _ = groups;
+            Ok(())
+        }
+    }
+}

@@ -74,12 +74,12 @@ async fn bodies(prefix: &str, documents: &[Document]) -> Vec<String> {
     stub.asked("/_bulk").into_iter().map(|asked| asked.body).collect()
 }
 
-/// As many at once as ours has, each write waiting for its own.
+/// As many at once as ours has, each write waiting for its own: in so many parts are writes of this size sent.
 async fn bare(url: &str, bodies: &[Vec<u8>], concurrency: usize) -> Duration {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let path = format!("{url}/_bulk?require_alias=true&filter_path=errors,items.*.status");
     let began = Instant::now();
-    for write in bodies.chunks(A_WRITE.div_ceil(ElasticsearchConfig::default().batch_documents)) {
+    for write in bodies.chunks(2 * concurrency) {
         let posts = futures::stream::iter(write).map(|body| {
             client
                 .post(&path)

@@ -12,6 +12,7 @@ mod metrics;
 mod names;
 mod policy;
 mod query;
+mod remove;
 mod schema;
 mod search;
 mod setup;
@@ -30,6 +31,7 @@ use self::bulk::Sender;
 use self::client::Client;
 use self::condition::Condition;
 use self::names::Names;
+pub(crate) use self::remove::remove;
 use self::search::Reader;
 use self::setup::Setup;
 use self::upkeep::Upkeep;
@@ -110,12 +112,10 @@ impl ElasticsearchLogStore {
         let names = self.names.clone();
         spawn_blocking("log-store batches", move || Plan::of(&documents, &names, limits)).await
     }
-}
 
-#[async_trait]
-impl LogWriter for ElasticsearchLogStore {
-    async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
-        let Plan { batches, targets, n_expired, rejected } = self.plan(documents).await;
+    /// `first`: its place among those that were to be written.
+    async fn write_part(&self, first: usize, plan: Plan) -> Result<WriteReport, LogStoreError> {
+        let Plan { batches, targets, n_expired, rejected } = plan;
         if let Err(failure) = self.sender.setup.ensure(&targets).await {
             self.sender.condition.refused(&failure);
             return Err(failure.into());
@@ -125,13 +125,48 @@ impl LogWriter for ElasticsearchLogStore {
             self.own_metrics.rejected(reason);
             report.rejected.push(document);
         }
-        // All of them, whatever becomes of the first: what is done then need not be done again.
-        let sent = futures::stream::iter(batches).map(|batch| self.sender.send(batch));
-        let sent: Vec<_> = sent.buffer_unordered(self.config.concurrency).collect().await;
-        for sent in sent {
-            let sent = sent?;
+        for batch in batches {
+            let sent = self.sender.send(batch).await?;
             report.n_written += sent.n_written;
             report.rejected.extend(sent.rejected);
+        }
+        report.rejected.iter_mut().for_each(|document| document.index += first);
+        Ok(report)
+    }
+}
+
+/// Documents of a part, at least: requests have a price of their own.
+const LEAST_PART: usize = 500;
+
+/// In order, each with the place of its first document.
+fn parts(mut documents: Vec<Document>, n_each: usize) -> Vec<(usize, Vec<Document>)> {
+    let n_each = n_each.max(1);
+    let mut parts = Vec::with_capacity(documents.len().div_ceil(n_each));
+    while !documents.is_empty() {
+        let rest = documents.split_off(n_each.min(documents.len()));
+        parts.push((parts.len() * n_each, std::mem::replace(&mut documents, rest)));
+    }
+    parts
+}
+
+#[async_trait]
+impl LogWriter for ElasticsearchLogStore {
+    async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError> {
+        // In parts, so that the next ones are encoded while the server has some in hand.
+        let concurrency = self.config.concurrency.max(1);
+        let n_each =
+            documents.len().div_ceil(2 * concurrency).max(LEAST_PART).min(self.config.batch_documents);
+        let plans = futures::stream::iter(parts(documents, n_each))
+            .map(|(first, part)| async move { (first, self.plan(part).await) });
+        let written = plans.buffered(concurrency).map(|(first, plan)| self.write_part(first, plan));
+        // All of them, whatever becomes of the first: what is done then need not be done again.
+        let written: Vec<_> = written.buffer_unordered(concurrency).collect().await;
+        let mut report = WriteReport::default();
+        for part in written {
+            let part = part?;
+            report.n_written += part.n_written;
+            report.n_expired += part.n_expired;
+            report.rejected.extend(part.rejected);
         }
         report.rejected.sort_unstable_by_key(|document| document.index);
         self.metrics.written_documents.inc_by(report.n_written as u64);

@@ -63,6 +63,19 @@ pub fn open(
     }
 }
 
+/// Removes the indices and templates of `config`: for installations that are made to be thrown away, such as a
+/// benchmark's. The embedded store goes with its data folder.
+///
+/// # Errors
+/// A server that does not answer or permit it.
+pub async fn remove(config: &Config) -> Result<(), LogStoreError> {
+    match config {
+        #[cfg(feature = "elasticsearch")]
+        Config::Elasticsearch(config) => elasticsearch::remove(config).await,
+        _ => Ok(()),
+    }
+}
+
 impl Handles {
     fn of(store: impl LogWriter + LogReader + 'static) -> Self {
         let store = Arc::new(store);

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sentinel_model::{RetentionSetting, Selector, Series};
-use sentinel_runtime::{Component, Registry, Task};
+use sentinel_runtime::{Component, Health, Registry, Task};
 
 #[cfg(feature = "bench")]
 pub(crate) use self::lines::Lines;
@@ -111,6 +111,19 @@ impl MetricReader for InfluxdbMetricStore {
     async fn stats(&self) -> Result<MetricStoreStats, MetricStoreError> {
         self.server.stats().await
     }
+}
+
+/// # Errors
+/// Those of the server.
+pub(crate) async fn remove(config: &InfluxdbConfig) -> Result<(), MetricStoreError> {
+    let health = Health::default().component("metric-store");
+    let server = Server::new(
+        config.clone(),
+        health,
+        InfluxdbMetrics::register(&mut Registry::default()),
+        Metrics::default(),
+    )?;
+    buckets::remove(&server).await
 }
 
 #[cfg(test)]

@@ -64,6 +64,19 @@ pub fn open(
     }
 }
 
+/// Removes the buckets of `config` with all that is in them: for installations that are made to be thrown away,
+/// such as a benchmark's. The embedded store goes with its data folder.
+///
+/// # Errors
+/// A server that does not answer or permit it.
+pub async fn remove(config: &Config) -> Result<(), MetricStoreError> {
+    match config {
+        #[cfg(feature = "influxdb")]
+        Config::Influxdb(config) => influxdb::remove(config).await,
+        _ => Ok(()),
+    }
+}
+
 impl Handles {
     fn of<S: MetricWriter + MetricReader + 'static>(store: Arc<S>) -> Self {
         Self { writer: Arc::clone(&store) as Arc<dyn MetricWriter>, reader: store }

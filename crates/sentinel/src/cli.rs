@@ -1,9 +1,11 @@
 //! Flags and subcommands.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use sentinel_runtime::config::duration;
 
 /// Streaming observability for Kubernetes.
 #[derive(Debug, Parser)]
@@ -61,6 +63,11 @@ pub enum Command {
     /// windows, windows and log lines against the stores. Exit status 0: everything agrees; 1: holes, doubles or
     /// differences were found; 2: something could not be checked
     Verify(VerifyArgs),
+    /// Measure the pipeline under a load that is made here
+    Bench {
+        #[command(subcommand)]
+        command: BenchCommand,
+    },
     /// Print shell completions
     Completions { shell: Shell },
     /// Print the version
@@ -131,10 +138,10 @@ pub struct DoctorArgs {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// One line a finding, as it comes
+    /// For people; findings one a line, as they come
     #[default]
     Text,
-    /// One object with all findings
+    /// One object
     Json,
 }
 
@@ -248,6 +255,74 @@ pub struct VerifyArgs {
     pub output: Output,
     #[command(flatten)]
     pub server: Server,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Drive the configured bus and stores with the simulated cluster's data, each role in processes of its own,
+    /// and tell throughput, lag, latency, bytes a sample, processor time and memory. Topics, buckets, indices and
+    /// keys get names of their own and are removed at the end; scrape targets and clusters of the configuration
+    /// are left alone
+    Pipeline(BenchPipelineArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct BenchPipelineArgs {
+    /// Configuration file (TOML); of it hold bus, metric_store, log_store, cache and processor
+    #[arg(long, value_name = "FILE", env = "SENTINEL_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Series that the simulated cluster has, roughly
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub series: u64,
+    /// Samples a second, roughly: decides how often targets are scraped; `max` as often as it goes
+    #[arg(long, value_name = "N|max", default_value = "730", value_parser = rate)]
+    pub rate: Rate,
+    /// How long to measure
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time)]
+    pub duration: Duration,
+    /// How long to wait before, once the first samples have come through
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = time)]
+    pub warm_up: Duration,
+    /// Collectors, which share the work; more than one needs Kafka
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub collectors: usize,
+    /// Processors, which share the work; more than one needs Kafka, InfluxDB and Elasticsearch
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub processors: usize,
+    /// In place of processor.allowed_lateness; kubelets' samples of containers are some 10 s old, and what comes
+    /// later than this is a dead letter
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub allowed_lateness: Duration,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+    /// Where to make the folder for the data and logs of the processes [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+    /// Keep that folder
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// Samples a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rate {
+    Max,
+    PerSecond(f64),
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate::Max);
+    }
+    match text.replace('_', "").parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Rate::PerSecond(rate)),
+        _ => Err("write a number of samples a second above 0, such as 50000, or max".to_owned()),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    duration::parse(text).ok_or_else(|| "write a time with its unit, such as 500ms, 60s or 5m".to_owned())
 }
 
 /// A running instance to talk to.
@@ -398,11 +473,20 @@ mod tests {
             "sentinel tokens create grafana --role viewer --expires-in 90d --token t",
             "sentinel tokens revoke 0123456789abcdef",
             "sentinel verify --from -2h --to -1h --server http://h:1 --output json",
+            "sentinel bench pipeline --series 10000 --rate 50_000 --duration 1m30s --processors 2 --output json",
+            "sentinel bench pipeline --rate max",
         ] {
             assert!(parse(line).is_ok(), "{line}: {:?}", parse(line).err());
         }
         let neither = parse("sentinel dlq replay").expect_err("nothing chosen").to_string();
         assert!(neither.contains("ID") && neither.contains("--reason"), "{neither}");
         assert!(parse("sentinel dlq replay 0-1 --reason late").is_err(), "one of them");
+        for (line, told) in
+            [("--rate 0", "or max"), ("--rate NaN", "or max"), ("--duration 5", "such as 500ms")]
+        {
+            let refused =
+                parse(&format!("sentinel bench pipeline {line}")).expect_err("no value").to_string();
+            assert!(refused.contains(told), "{line}: {refused}");
+        }
     }
 }

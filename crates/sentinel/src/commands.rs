@@ -1,5 +1,6 @@
 //! What each subcommand does.
 
+mod bench;
 mod check;
 mod dlq;
 mod doctor;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::CommandFactory as _;
 
-use crate::cli::{CheckCommand, Cli, Command, ConfigCommand};
+use crate::cli::{BenchCommand, CheckCommand, Cli, Command, ConfigCommand};
 use crate::config::{self, Flags};
 
 /// Version of this build.
@@ -53,6 +54,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Settings { server, command } => block_on(settings::run(&server, &command)),
         Command::Tokens { server, command } => block_on(tokens::run(&server, &command)),
         Command::Verify(args) => verify::run(&args),
+        Command::Bench { command: BenchCommand::Pipeline(args) } => bench::pipeline(&args),
         Command::Completions { shell } => {
             // Into memory first: a closed pipe would be a panic.
             let mut script = Vec::new();

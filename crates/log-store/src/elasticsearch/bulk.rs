@@ -138,12 +138,13 @@ impl Sender {
     }
 
     async fn post(&self, lines: Bytes) -> Result<Answer, Failure> {
-        let _permit = self.permits.acquire().await.expect("nobody closes it");
         let body = if self.config.compress {
             Payload::PackedLines(spawn_blocking("log-store packing", move || packed(&lines)).await)
         } else {
             Payload::Lines(lines)
         };
+        // Only now, so that the server has something to do meanwhile.
+        let _permit = self.permits.acquire().await.expect("nobody closes it");
         // The server is to give up a shard that it cannot reach before we give up the server.
         let patience = millis(self.config.timeout.mul_f64(0.8));
         let query = [

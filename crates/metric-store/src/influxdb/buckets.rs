@@ -143,6 +143,25 @@ async fn alter(server: &Server, name: &str, id: &str, wanted: Wanted) -> Result<
     Ok(())
 }
 
+/// Removes all of ours, as far as they are there.
+///
+/// # Errors
+/// Those of the server.
+pub(crate) async fn remove(server: &Server) -> Result<(), MetricStoreError> {
+    let mut names: Vec<String> =
+        Resolution::ALL.iter().map(|resolution| server.bucket(*resolution)).collect();
+    names.push(server.meta_bucket());
+    for name in names {
+        let Some(id) = find(server, &name).await?.and_then(|bucket| bucket.id) else { continue };
+        let request = server.http.request(Method::DELETE, &format!("/api/v2/buckets/{id}"));
+        let answer = server.http.ask(request, MAX_MESSAGE_BYTES).await?;
+        if !answer.status.is_success() && answer.status != StatusCode::NOT_FOUND {
+            return Err(server.http.refusal(&answer));
+        }
+    }
+    Ok(())
+}
+
 fn is_as_wanted(bucket: &Bucket, wanted: Wanted) -> bool {
     let for_ever = |seconds: i64| if seconds == 0 { i64::MAX } else { seconds };
     let found = for_ever(bucket.retention_rules.first().map_or(0, |rule| i64::from(rule.every_seconds)));

@@ -306,3 +306,22 @@ async fn a_search_waits_for_shards_that_are_coming_up_and_not_for_ever() {
     message(&store(&never.url).reader.search(&query()).await.expect_err("no shard ever"));
     assert_eq!(n_searches(&never), 26, "the first attempt and 25 more");
 }
+
+#[tokio::test]
+async fn a_large_write_goes_in_parts_and_every_refusal_finds_its_document() {
+    let stub = Stub::start(|asked| {
+        is_bulk(asked).then(|| {
+            items(&asked.body, |id, _| match id % 400 {
+                399 => (400, Some("document_parsing_exception")),
+                _ => (201, None),
+            })
+        })
+    })
+    .await;
+    let report = store(&stub.url).writer.write(lines(1_200)).await.expect("a write");
+    let rejected: Vec<usize> = report.rejected.iter().map(|document| document.index).collect();
+    assert_eq!((report.n_written, rejected), (1_197, vec![399, 799, 1_199]));
+    let mut sizes: Vec<usize> = stub.asked("/_bulk").iter().map(|asked| ids(&asked.body).len()).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, [200, 500, 500]);
+}
