@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use sentinel_bus::{Bus, BusError, Outgoing, PollLimit, Position, Record, Route, Start};
+use sentinel_bus::{Bus, BusError, Outgoing, PollLimit, Position, Record, Route, Start, trace};
 use sentinel_model::{DeadLetter, Topic};
 use sentinel_proto::Wire as _;
 
@@ -102,11 +102,17 @@ pub fn row(id: LetterId, letter: &DeadLetter) -> DeadLetterRow {
     }
 }
 
+/// A letter, and the message that it came in.
+pub struct Fetched {
+    pub letter: DeadLetter,
+    pub message: Record,
+}
+
 /// Reads the asked letters from the bus, in no particular order; those that are gone are missing.
 ///
 /// # Errors
 /// Those of the bus.
-pub async fn fetch(bus: &dyn Bus, ids: &[LetterId]) -> Result<BTreeMap<LetterId, DeadLetter>, BusError> {
+pub async fn fetch(bus: &dyn Bus, ids: &[LetterId]) -> Result<BTreeMap<LetterId, Fetched>, BusError> {
     let mut found = BTreeMap::new();
     let mut follower = bus.follow(Topic::DeadLetters, Start::Earliest).await?;
     while found.len() < ids.len() {
@@ -119,15 +125,16 @@ pub async fn fetch(bus: &dyn Bus, ids: &[LetterId]) -> Result<BTreeMap<LetterId,
             if ids.contains(&id)
                 && let Ok(letter) = DeadLetter::decode(&delivered.record.value)
             {
-                found.insert(id, letter);
+                found.insert(id, Fetched { letter, message: delivered.record });
             }
         }
     }
     Ok(found)
 }
 
-/// The record as it goes back to where it came from; `None` when that topic takes nothing back.
-pub fn replayed(bus: &dyn Bus, id: LetterId, letter: &DeadLetter) -> Option<Outgoing> {
+/// The record as it goes back to where it came from, in the trace that it had there; `None` when that topic takes
+/// nothing back.
+pub fn replayed(bus: &dyn Bus, id: LetterId, Fetched { letter, message }: &Fetched) -> Option<Outgoing> {
     let topic = Topic::from_name(&letter.topic)
         .filter(|topic| matches!(topic, Topic::Metrics | Topic::Logs | Topic::Events | Topic::Rollups))?;
     // Frames are read in their own partition only.
@@ -143,5 +150,7 @@ pub fn replayed(bus: &dyn Bus, id: LetterId, letter: &DeadLetter) -> Option<Outg
         headers: vec![header],
         timestamp: now(),
     };
-    Some(Outgoing { topic, route, record })
+    let mut outgoing = Outgoing { topic, route, record };
+    trace::follow(message, std::slice::from_mut(&mut outgoing));
+    Some(outgoing)
 }

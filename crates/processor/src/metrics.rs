@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) rollups: Family<Resolved, Counter>,
     pub(crate) cut_windows: Family<Resolved, Counter>,
     pub(crate) active_series: Family<Partition, Gauge>,
+    pub(crate) clocks_ahead: Family<Partition, Gauge>,
     pub(crate) watermark_lag: Family<Partition, Gauge<f64, std::sync::atomic::AtomicU64>>,
     pub(crate) stored_windows: Counter,
     pub(crate) stored_documents: Family<Kind, Counter>,
@@ -121,12 +122,6 @@ impl Metrics {
             metrics.cut_windows.clone(),
         );
         registry.register(family("rollups"), "Results of closed windows", metrics.rollups.clone());
-        registry.register(family("active_series"), "Series with open windows", metrics.active_series.clone());
-        registry.register(
-            family("watermark_lag_seconds"),
-            "Wall clock less the watermark, allowed lateness included",
-            metrics.watermark_lag.clone(),
-        );
         registry.register(
             family("stored_documents"),
             "Documents in the log store",
@@ -137,6 +132,23 @@ impl Metrics {
             "Failed attempts by pipeline",
             metrics.pipeline_errors.clone(),
         );
+        metrics.register_partitions(registry);
         metrics
+    }
+
+    /// What is told of each partition.
+    fn register_partitions(&self, registry: &mut Registry) {
+        let family = |name: &str| format!("sentinel_processor_{name}");
+        registry.register(family("active_series"), "Series with open windows", self.active_series.clone());
+        registry.register(
+            family("clocks_ahead"),
+            "Collectors whose clock is more than a minute ahead of the log's",
+            self.clocks_ahead.clone(),
+        );
+        registry.register(
+            family("watermark_lag_seconds"),
+            "Wall clock less the watermark, allowed lateness included",
+            self.watermark_lag.clone(),
+        );
     }
 }

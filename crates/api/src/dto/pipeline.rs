@@ -171,6 +171,8 @@ pub struct DeadLetterDetail {
     pub row: DeadLetterRow,
     pub key: String,
     pub value_base64: String,
+    /// The trace of the message that it was, which it goes on with when it is replayed.
+    pub trace_id: Option<String>,
 }
 
 /// Which dead letters to publish again: by id, or all with one reason.

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sentinel_bus::trace;
 
 use crate::app::App;
-use crate::dead_letters::{LetterId, fetch, replayed, row};
+use crate::dead_letters::{Fetched, LetterId, fetch, replayed, row};
 use crate::dto::Page;
 use crate::dto::pipeline::{DeadLetterDetail, DeadLetterRow, Pipeline, ReplayAnswer, ReplayRequest};
 use crate::error::ApiError;
@@ -67,11 +68,12 @@ pub async fn read_dead_letter(
     let [id] = names.0;
     let gone = || ApiError::NotFound { what: "dead letter" };
     let id = LetterId::parse(&id).filter(|id| app.dead_letters.contains(*id)).ok_or_else(gone)?;
-    let letter = fetch(&*app.bus, &[id]).await?.remove(&id).ok_or_else(gone)?;
+    let Fetched { letter, message } = fetch(&*app.bus, &[id]).await?.remove(&id).ok_or_else(gone)?;
     Ok(Json(DeadLetterDetail {
         row: row(id, &letter),
         key: letter.key.escape_ascii().to_string(),
         value_base64: STANDARD.encode(&letter.value),
+        trace_id: trace::trace_id(&message),
     }))
 }
 

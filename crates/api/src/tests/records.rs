@@ -1,6 +1,6 @@
 //! Events, logs, dead letters and the pipeline's state.
 
-use sentinel_bus::{Bus as _, Commit, Outgoing, Record, Route, TopicPartition};
+use sentinel_bus::{Bus as _, Commit, Outgoing, Record, Route, TopicPartition, trace};
 use sentinel_log_store::{Document, DocumentId, DocumentKind, LogWriter as _};
 use sentinel_model::{DeadLetter, MetricKind, Resolution, Timestamp, Topic};
 use sentinel_proto::Wire as _;
@@ -222,11 +222,18 @@ fn letter(topic: Topic, reason: &str, value: &'static [u8]) -> DeadLetter {
     }
 }
 
+/// From <https://www.w3.org/TR/trace-context/#examples-of-http-traceparent-headers>.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn traceparent() -> Vec<(String, bytes::Bytes)> {
+    vec![(trace::TRACEPARENT.to_owned(), format!("00-{TRACE}-00f067aa0ba902b7-01").into())]
+}
+
 async fn with_letters(letters: &[DeadLetter]) -> Harness {
     let harness = Harness::new();
     for letter in letters {
         let record =
-            Record { key: letter.key(), value: letter.encode(), headers: Vec::new(), timestamp: NOW };
+            Record { key: letter.key(), value: letter.encode(), headers: traceparent(), timestamp: NOW };
         let message = Outgoing { topic: Topic::DeadLetters, route: Route::Partition(0), record };
         let positions = harness.bus.publish(vec![message]).await.expect("the fake takes everything");
         harness.app.dead_letters.apply(crate::dead_letters::LetterId::of(positions[0]), letter);
@@ -256,7 +263,9 @@ async fn dead_letters_are_listed_read_and_replayed() {
     let replayed = harness.bus.records(Topic::Metrics);
     assert_eq!(replayed.len(), 1);
     assert_eq!((&*replayed[0].key, &*replayed[0].value), (&b"key"[..], &b"\x00\xffbytes"[..]));
-    assert_eq!(replayed[0].headers, [("replayed-from".to_owned(), "0-0".into())]);
+    assert_eq!(replayed[0].headers[0], ("replayed-from".to_owned(), "0-0".into()));
+    assert_eq!(whole["trace_id"], TRACE);
+    assert_eq!(trace::trace_id(&replayed[0]).as_deref(), Some(TRACE), "it goes on with its trace");
     let by_reason = harness.post("/api/v1/dead-letters/replay", r#"{"reason":"late"}"#).await;
     assert_eq!(by_reason.json()["n_replayed"], 1);
 }

@@ -1,15 +1,19 @@
 //! Samples → windows of 10 s and 1 min: closed ones to the rollups topic, open ones to the live topic.
 
+mod clocks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ahash::AHashMap;
 use async_trait::async_trait;
 use sentinel_bus::{Commit, Delivered, Outgoing, TopicPartition, trace};
-use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Timestamp, Topic, Window};
+use sentinel_model::{MetricBatch, Resolution, Series, StreamKey, Topic, Window};
 use sentinel_proto::{DecodeError, MetricDecoder};
 use sentinel_runtime::{Shutdown, clock};
 use tracing::warn;
+
+use clocks::Clocks;
 
 use super::epoch;
 use super::outbox::Outbox;
@@ -38,6 +42,7 @@ struct PartitionState {
     outbox: Outbox,
     losses: Losses,
     canaries: BusCanaries,
+    clocks: Clocks,
     /// Of the streams that are published.
     epoch: u64,
     claim: Commit,
@@ -102,6 +107,7 @@ impl Stage for WindowsStage {
             windows: Windows::new(self.limits, Some((offset, checkpoint.unwrap_or_default()))),
             losses: Losses::default(),
             canaries: BusCanaries::default(),
+            clocks: Clocks::default(),
             outbox: Outbox::new(&format!("p{}", at.partition), epoch, n_partitions, &resolutions),
             epoch,
             claim,
@@ -113,6 +119,7 @@ impl Stage for WindowsStage {
         self.partitions.remove(&at.partition);
         self.pipeline.metrics.active_series.remove(&Partition { partition: at.partition });
         self.pipeline.metrics.watermark_lag.remove(&Partition { partition: at.partition });
+        self.pipeline.metrics.clocks_ahead.remove(&Partition { partition: at.partition });
     }
 
     fn claim(&self, at: TopicPartition) -> Option<Commit> {
@@ -161,7 +168,7 @@ impl PartitionState {
         let offset = record.position.offset;
         self.note_dropped(record, metrics);
         let batch = match self.decoder.decode(&record.record.value) {
-            Ok(batch) => by_the_clock_of_the_log(batch, record.appended),
+            Ok(batch) => self.clocks.put_right(batch, record.appended),
             Err(error) => {
                 let is_replay = self.windows.is_replay(offset);
                 BusCanaries::refuse(&error, is_replay, metrics);
@@ -229,18 +236,12 @@ impl PartitionState {
     fn report(&self, partition: u32, metrics: &Metrics) {
         let label = Partition { partition };
         metrics.active_series.get_or_create(&label).set(self.windows.n_series() as i64);
+        metrics.clocks_ahead.get_or_create(&label).set(self.clocks.n_ahead() as i64);
         if let Some(frontier) = self.windows.frontier() {
             let lag_ms = clock::now_millis().saturating_sub(frontier.as_millis());
             metrics.watermark_lag.get_or_create(&label).set(lag_ms as f64 / 1_000.0);
         }
     }
-}
-
-/// A collector's clock may run ahead or jump. Nothing is from after the moment at which the log took it, so that a
-/// wrong clock neither closes windows that others still fill nor opens some in a distant future.
-fn by_the_clock_of_the_log(batch: MetricBatch, appended: Option<Timestamp>) -> MetricBatch {
-    let Some(appended) = appended else { return batch };
-    MetricBatch { scraped: batch.scraped.min(appended), progress: batch.progress.min(appended), ..batch }
 }
 
 /// Counts windows that have lost samples, and names them by the minute: it holds those of 10 s.

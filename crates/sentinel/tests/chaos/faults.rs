@@ -56,6 +56,8 @@ pub enum Fault {
     KillEverything,
 }
 
+const NO_DISK: &str = "a full disk: none of its own to fill (scripts/stack/test.sh chaos, as root)";
+
 /// How long most faults last.
 const FAULTY: Duration = Duration::from_secs(15);
 
@@ -101,12 +103,17 @@ impl World {
     }
 
     /// With three brokers nothing stands still for long when one is gone.
-    async fn kill_the_second_broker(&self) -> u64 {
+    async fn kill_the_second_broker(&mut self) -> u64 {
         if !stack::kafka().is_some_and(|brokers| brokers.contains(',')) {
-            println!("skipped: there is one broker only (up.sh --brokers 3)");
-            return 0;
+            return self.skip("one of three brokers: there is one only (up.sh --brokers 3)");
         }
         kill("kafka2").await
+    }
+
+    /// Not played, for want of something. It counts as having happened, and is told at the end.
+    fn skip(&mut self, what: &str) -> u64 {
+        self.skipped.insert(what.to_owned());
+        1
     }
 
     async fn kill_roles(&mut self, n: u64, dice: &mut StdRng) -> u64 {
@@ -178,10 +185,9 @@ impl World {
     }
 
     /// Five minutes: more than any window waits, less than what is refused as the future.
-    async fn step_clock(&self, seconds: u64) -> u64 {
+    async fn step_clock(&mut self, seconds: u64) -> u64 {
         if !self.clock.is_there() {
-            println!("skipped: there is no libfaketime (scripts/setup.sh stack)");
-            return 1;
+            return self.skip("a step of the clock: there is no libfaketime (scripts/setup.sh stack)");
         }
         self.clock.set("+300");
         tokio::time::sleep(Duration::from_secs(seconds)).await;
@@ -201,8 +207,8 @@ impl World {
         1
     }
 
-    async fn full_spool(&self) -> u64 {
-        let Some(disk) = Disk::of_server("collector") else { return skip_without_disks() };
+    async fn full_spool(&mut self) -> u64 {
+        let Some(disk) = Disk::of_server("collector") else { return self.skip(NO_DISK) };
         server("kill", "kafka");
         disk.fill(0);
         tokio::time::sleep(FAULTY).await;
@@ -211,8 +217,8 @@ impl World {
         1
     }
 
-    async fn full_influxdb(&self) -> u64 {
-        let Some(disk) = Disk::of_server("influxdb") else { return skip_without_disks() };
+    async fn full_influxdb(&mut self) -> u64 {
+        let Some(disk) = Disk::of_server("influxdb") else { return self.skip(NO_DISK) };
         disk.fill(256 << 10);
         tokio::time::sleep(FAULTY).await;
         disk.empty();
@@ -223,8 +229,8 @@ impl World {
     }
 
     /// As a disk fills up on its own: Elasticsearch refuses writes before the last byte.
-    async fn full_elasticsearch(&self) -> u64 {
-        let Some(disk) = Disk::of_server("elasticsearch") else { return skip_without_disks() };
+    async fn full_elasticsearch(&mut self) -> u64 {
+        let Some(disk) = Disk::of_server("elasticsearch") else { return self.skip(NO_DISK) };
         let watermark = "cluster.routing.allocation.disk.watermark";
         let settings = serde_json::json!({
             "cluster.routing.allocation.disk.threshold_enabled": true,
@@ -390,10 +396,4 @@ async fn misbehave(proxy: &Proxy, mode: Mode) -> u64 {
     tokio::time::sleep(FAULTY).await;
     proxy.set(Mode::Pass);
     proxy.n_faults() - n_before
-}
-
-/// Counts as having happened: what is missing was said.
-fn skip_without_disks() -> u64 {
-    println!("skipped: no disk of its own to fill (scripts/stack/test.sh chaos, as root)");
-    1
 }

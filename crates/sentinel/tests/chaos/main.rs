@@ -101,6 +101,7 @@ async fn whatever_fails_nothing_is_lost_and_nothing_is_counted_twice() {
         "{} samples, {n_lines} log lines, {n_windows} windows: missing 0, doubled 0, wrong 0",
         world.n_samples()
     );
+    world.skipped.iter().for_each(|what| println!("not played: {what}"));
     if is_whole {
         assert!(n_lines >= FULL_LINES, "only {n_lines} lines were written");
     }

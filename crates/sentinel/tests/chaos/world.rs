@@ -1,5 +1,6 @@
 //! The whole pipeline in processes of its own over the real servers, and what can happen to it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ pub struct World {
     pub prefix: String,
     pub n_collector_kills: u64,
     pub n_poisoned: u64,
+    /// What could not be played.
+    pub skipped: BTreeSet<String>,
     /// That of the collector's machine.
     pub clock: FakeClock,
     pub config: String,
@@ -164,6 +167,7 @@ impl World {
             prefix,
             n_collector_kills: 0,
             n_poisoned: 0,
+            skipped: BTreeSet::new(),
             clock,
             config,
             rival_config,

@@ -31,6 +31,13 @@ impl Run {
         self.stage.handle(delivered(Topic::Metrics, from, records)).await.expect("not stopped");
     }
 
+    /// The log takes them so many seconds after the first scrape.
+    async fn feed_at(&mut self, at_s: i64, records: &[Record], from: u64) {
+        let mut records = delivered(Topic::Metrics, from, records);
+        records.iter_mut().for_each(|record| record.appended = Some(Timestamp::from_secs(START_S + at_s)));
+        self.stage.handle(records).await.expect("not stopped");
+    }
+
     /// Reasons of the dead letters, with the offsets of what they are about.
     fn letters(&self) -> Vec<(u64, String)> {
         dead_letters(&self.bus).into_iter().map(|letter| (letter.offset, letter.reason)).collect()
@@ -91,11 +98,7 @@ async fn a_collector_whose_clock_runs_ahead_harms_nobody() {
     let mut run = Run::new(None);
     for (i, pair) in (0..).zip(ahead.iter().zip(&right)) {
         let records = [pair.0.clone(), pair.1.clone()];
-        let mut records = delivered(Topic::Metrics, 2 * i, &records);
-        records
-            .iter_mut()
-            .for_each(|record| record.appended = Some(Timestamp::from_secs(START_S + 10 * i as i64)));
-        run.stage.handle(records).await.expect("not stopped");
+        run.feed_at(10 * i as i64, &records, 2 * i).await;
     }
     assert_eq!(
         run.letters(),
@@ -104,6 +107,11 @@ async fn a_collector_whose_clock_runs_ahead_harms_nobody() {
     );
     // Windows close by what is known: 90 s less the allowed lateness.
     assert_eq!(run.n_rollups(), 6 + 1, "of the right one, 10 s and 1 min");
+    let n_ahead =
+        |run: &Run| run.stage.pipeline.metrics.clocks_ahead.get_or_create(&Partition { partition: 0 }).get();
+    assert_eq!(n_ahead(&run), 1);
+    run.feed_at(400, &frames_of("ahead", 300, &[0; 11])[10..], 20).await;
+    assert_eq!(n_ahead(&run), 0);
 }
 
 /// The samples of a letter, put back where they came from.
@@ -115,17 +123,19 @@ fn put_back(letter: &sentinel_model::DeadLetter) -> Record {
 async fn samples_that_are_put_back_are_judged_anew() {
     let mut run = Run::new(None);
     let records = frames(&[0, 0, 0, 0, 0, 0, -100, 705, 0, 0]);
-    run.feed(&records, 0).await;
+    run.feed_at(95, &records, 0).await;
     let letters = dead_letters(&run.bus);
     let [late, future] = &*letters else { panic!("two letters: {letters:?}") };
     let n_samples = run.stage.pipeline.metrics.samples.get();
-    let next = records.len() as u64;
-    run.feed(&[put_back(late), put_back(future)], next).await;
+    run.feed_at(170, &[put_back(future)], 10).await;
+    assert_eq!(run.letters()[2..], [(10, "future".to_owned())], "it is 605 s ahead still");
+    let next = 11;
+    run.feed_at(175, &[put_back(late), put_back(future)], next).await;
     // The window of the late one is out for good; that of the other is still to come.
-    assert_eq!(run.letters()[2..], [(next, "late".to_owned())]);
+    assert_eq!(run.letters()[3..], [(next, "late".to_owned())]);
     assert_eq!(run.stage.pipeline.metrics.samples.get(), n_samples + 1);
     assert_eq!(run.stage.pipeline.metrics.duplicate_frames.get(), 0);
-    run.feed(&[put_back(future)], next + 2).await;
+    run.feed_at(176, &[put_back(future)], next + 2).await;
     assert_eq!(run.stage.pipeline.metrics.samples.get(), n_samples + 1, "a second time changes nothing");
 }
 
