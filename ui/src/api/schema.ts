@@ -794,6 +794,8 @@ export interface components {
         };
         DeadLetterDetail: components["schemas"]["DeadLetterRow"] & {
             key: string;
+            /** @description The trace of the message that it was, which it goes on with when it is replayed. */
+            trace_id: string | null;
             value_base64: string;
         };
         DeadLetterRow: {
