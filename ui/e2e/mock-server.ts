@@ -9,6 +9,7 @@ import { WebSocketServer } from 'ws';
 import { MockCluster } from './mock/cluster';
 import { MockApi } from './mock/routes';
 import { MockMetrics } from './mock/series';
+import type { Sent } from './mock/settings';
 import { serveSocket } from './mock/socket';
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url));
@@ -22,16 +23,23 @@ function fileOf(path: string): string {
   return file.startsWith(DIST) && existsSync(file) && extname(file) !== '' ? file : join(DIST, 'index.html');
 }
 
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part as Buffer);
+  return parts.length === 0 ? null : JSON.parse(Buffer.concat(parts).toString());
+}
+
 export interface Mock { server: Server; url: string; close: () => Promise<void>; dropClients: () => void }
 
 export async function startMock(options: { port?: number; pods?: number; token?: string } = {}): Promise<Mock> {
   const cluster = new MockCluster(options.pods ?? 70);
-  const api = new MockApi(cluster, new MockMetrics(cluster));
-  const server = createServer((request, response) => {
+  const api = new MockApi(cluster, new MockMetrics(cluster), options.token !== undefined);
+  const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? '/', 'http://mock');
     if (url.pathname.startsWith('/api/v1/')) {
-      const isRefused = options.token !== undefined && request.headers.authorization !== `Bearer ${options.token}`;
-      if (isRefused) {
+      const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
+      const role = options.token === undefined || token === options.token ? 'admin' : api.settings.roleOf(token);
+      if (role === null) {
         response.writeHead(401, { 'content-type': 'application/problem+json' }).end(JSON.stringify({ title: 'Unauthorized', status: 401, code: 'unauthorized' }));
         return;
       }
@@ -39,7 +47,8 @@ export async function startMock(options: { port?: number; pods?: number; token?:
         response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ticket: TICKET, expires_at: new Date(Date.now() + 30_000).toISOString() }));
         return;
       }
-      const { status, body } = api.handle(request.method ?? 'GET', url.pathname.slice('/api/v1'.length), url.searchParams);
+      const sent: Sent = { body: await bodyOf(request), ifMatch: request.headers['if-match'], by: options.token === undefined ? 'anybody (no token is asked for)' : 'api.token', role };
+      const { status, body } = api.handle(request.method ?? 'GET', url.pathname.slice('/api/v1'.length), url.searchParams, sent);
       response.writeHead(status, { 'content-type': status < 400 ? 'application/json' : 'application/problem+json' }).end(JSON.stringify(body));
       return;
     }

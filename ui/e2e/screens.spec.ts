@@ -23,6 +23,7 @@ const SCREENS = [
   { name: 'explorer', path: '/explorer?match=pod_memory_working_set_bytes&by=namespace&aggregate=sum', sign: '.legend tbody tr' },
   { name: 'logs', path: '/logs?range=1h', sign: '.list .line' },
   { name: 'pipeline', path: '/pipeline', sign: '.grid:has(.stage):has(h2:text-is("Canary")) h2:text-is("Targets")' },
+  { name: 'settings', path: '/settings', sign: '.grid:has(.tokens .state strong) .retention tbody tr' },
 ];
 
 let world: World;

@@ -15,6 +15,7 @@ const PATHS: Record<string, string> = {
   'explorer-chart': '/explorer?match=pod_cpu_usage_seconds_total&by=workload&aggregate=sum&range=1h',
   logs: '/logs',
   pipeline: '/pipeline',
+  settings: '/settings',
 };
 const [folder = '/tmp/shots', only = ''] = process.argv.slice(2);
 const widths = (process.env.WIDTHS ?? '1440,390').split(',').map(Number);

@@ -14,6 +14,7 @@ export const SCREENS: readonly Screen[] = [
   { path: '/explorer', name: 'explorer', title: 'Explorer', icon: 'explorer', key: 'x' },
   { path: '/logs', name: 'logs', title: 'Logs', icon: 'logs', key: 'l' },
   { path: '/pipeline', name: 'pipeline', title: 'Pipeline', icon: 'pipeline', key: 'p' },
+  { path: '/settings', name: 'settings', title: 'Settings', icon: 'settings', key: 's' },
 ];
 
 const PAGES: Record<string, RouteRecordRaw['component']> = {
@@ -24,6 +25,7 @@ const PAGES: Record<string, RouteRecordRaw['component']> = {
   explorer: () => import('./pages/ExplorerPage.vue'),
   logs: () => import('./pages/LogsPage.vue'),
   pipeline: () => import('./pages/PipelinePage.vue'),
+  settings: () => import('./pages/SettingsPage.vue'),
 };
 
 const screens = SCREENS.map(({ path, name, title }): RouteRecordRaw => ({ path, name, meta: { title }, component: PAGES[name] as never }));

@@ -1,6 +1,7 @@
 // The REST routes of the mock, close enough to the real ones for the page not to notice.
 import type { DeadLetterRow, EventRow, LogRow, Overview, PodDetail } from '../../src/api/types';
 import { amounts, CLUSTER, type MockCluster, type MockPod } from './cluster';
+import { MockSettings, type Sent } from './settings';
 import { EVENT_STEP, eventAt, LOG_STEP, logAt, pipelineAt } from './stream';
 import { type MockMetrics, moment } from './series';
 
@@ -15,9 +16,11 @@ const page = <T>(items: T[], params: URLSearchParams, fallback = 100): Answer =>
 const missing = (detail: string): Answer => ({ status: 404, body: { type: 'about:blank', title: 'Not found', status: 404, detail, instance: '', code: 'not_found', hint: 'It may have been deleted; events and logs of it are still kept.' } });
 
 export class MockApi {
-  constructor(readonly cluster: MockCluster, readonly metrics: MockMetrics) {}
+  readonly settings = new MockSettings();
 
-  handle(method: string, path: string, params: URLSearchParams): Answer {
+  constructor(readonly cluster: MockCluster, readonly metrics: MockMetrics, readonly hasToken = false) {}
+
+  handle(method: string, path: string, params: URLSearchParams, sent: Sent = {}): Answer {
     const now = Date.now();
     const parts = path.split('/').filter((part) => part !== '').map(decodeURIComponent);
     const inScope = <T extends { namespace: string }>(rows: T[]): T[] => {
@@ -28,7 +31,7 @@ export class MockApi {
     switch (head) {
       case 'clusters': return page([{ name: CLUSTER, is_simulated: true, source: 'simulator', n_nodes: this.cluster.nodes.length, n_nodes_ready: this.cluster.nodes.length - 1, n_pods: this.cluster.pods.length, n_pods_running: this.cluster.pods.filter((pod) => pod.row.phase === 'Running').length, n_pods_failing: this.cluster.pods.filter((pod) => pod.fault).length, last_seen: new Date(now).toISOString() }], params);
       case 'namespaces': return page(this.namespaces(now), params);
-      case 'status': return ok({ version: '0.0.0', mode: 'demo', is_simulated: true, started: new Date(this.cluster.started).toISOString(), auth: 'none', clusters: [CLUSTER] });
+      case 'status': return ok({ version: '0.0.0', mode: 'demo', is_simulated: true, started: new Date(this.cluster.started).toISOString(), auth: this.hasToken ? 'token' : 'none', clusters: [CLUSTER] });
       case 'overview': return ok(this.overview(now, params.getAll('namespace')));
       case 'changes': {
         const { changes } = this.overview(now, params.getAll('namespace'));
@@ -45,6 +48,8 @@ export class MockApi {
       case 'pipeline': return ok(pipelineAt(now));
       case 'objects': return b ? missing(path) : page([], params);
       case 'dead-letters': return this.deadLetters(method, a, params, now);
+      case 'settings': return a === 'retention' ? this.settings.retention(method, sent) : missing(path);
+      case 'tokens': return this.settings.tokens(method, a, sent);
       default: return missing(path);
     }
   }

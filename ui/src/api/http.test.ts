@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { type ApiError, get, keepToken, queryText, segment } from './http';
+import { type ApiError, get, keepToken, put, queryText, remove, segment } from './http';
 
 const answer = (status: number, body: string) => vi.fn(() => Promise.resolve(new Response(body, { status })));
 
@@ -36,5 +36,15 @@ describe('http', () => {
     keepToken('secret');
     await get('/status');
     expect((fetch.mock.calls[0] as unknown as [string, RequestInit])[1].headers).toMatchObject({ authorization: 'Bearer secret' });
+  });
+
+  it('makes a change conditional by the revision in quotes', async () => {
+    const fetch = vi.fn(() => Promise.resolve(new Response('{}', { status: 200 })));
+    vi.stubGlobal('fetch', fetch);
+    await put('/settings/retention', { logs: '3d' }, 0);
+    await remove('/settings/retention', 7);
+    await remove('/tokens/a');
+    const sent = (fetch.mock.calls as unknown as [string, RequestInit][]).map(([path, { method, headers }]) => [method, path, (headers as Record<string, string>)['if-match']]);
+    expect(sent).toEqual([['PUT', '/api/v1/settings/retention', '"0"'], ['DELETE', '/api/v1/settings/retention', '"7"'], ['DELETE', '/api/v1/tokens/a', undefined]]);
   });
 });

@@ -61,9 +61,10 @@ async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-async function send(path: string, init: RequestInit): Promise<Response> {
+async function send(path: string, init: RequestInit, revision: number | null = null): Promise<Response> {
   const token = readToken();
   const headers: Record<string, string> = { accept: 'application/json' };
+  if (revision !== null) headers['if-match'] = `"${revision}"`;
   if (init.body) headers['content-type'] = 'application/json';
   if (token) headers.authorization = `Bearer ${token}`;
   try {
@@ -82,6 +83,20 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
 
 export async function post<T>(path: string, body?: unknown): Promise<T> {
   const response = await send(apiPath(path), { method: 'POST', body: body === undefined ? null : JSON.stringify(body) });
+  if (!response.ok) throw new ApiError(await problemOf(response));
+  return (await response.json()) as T;
+}
+
+/** Replaces the whole; with a `revision`, only that one: 412 when somebody else was faster. */
+export async function put<T>(path: string, body: unknown, revision: number | null = null): Promise<T> {
+  const response = await send(apiPath(path), { method: 'PUT', body: JSON.stringify(body) }, revision);
+  if (!response.ok) throw new ApiError(await problemOf(response));
+  return (await response.json()) as T;
+}
+
+/** As `put`, for taking it away. */
+export async function remove<T>(path: string, revision: number | null = null): Promise<T> {
+  const response = await send(apiPath(path), { method: 'DELETE' }, revision);
   if (!response.ok) throw new ApiError(await problemOf(response));
   return (await response.json()) as T;
 }

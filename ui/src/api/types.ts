@@ -3,7 +3,8 @@ import type * as schema from './schema';
 
 export type {
   CanaryHop, Capacity, ChangeRow, Changes, ClusterRow, DeadLetterDetail, DeadLetterRow, EventRow, FacetRow, Histogram, HistogramRow, LatestRow, LogRow, MetricRow, NamespaceRow,
-  NodeRow, ObjectRow, Overview, Pipeline, PodLogLine, PodLogs, PodRow, ProblemRow, RangeAnswer, ReplayAnswer, SeriesStats, Stage, Status, TopicRow, TopRow,
+  NodeRow, ObjectRow, Overview, Pipeline, PodLogLine, PodLogs, PodRow, ProblemRow, RangeAnswer, ReplayAnswer,
+  RetentionAnswer, RetentionRequest, RetentionSpan, SeriesStats, Stage, Status, TokenCreated, TokenRequest, TokenRole, TokenRow, TopicRow, TopRow,
   Usage, WorkloadRow,
 } from './schema';
 export type { ConditionDto as Condition, ContainerDto as Container, ContainerStateDto as ContainerState, LastTermination, OwnerDto as Owner } from './schema';

@@ -14,6 +14,8 @@ export interface ReadResult<T> {
   /** Shown data belongs to the previous question, or is older than the last failed attempt. */
   isStale: ComputedRef<boolean>;
   reload: () => void;
+  /** As `reload`, for those who wait for the answer, whatever it is. */
+  reread: () => Promise<void>;
 }
 
 /** `everySeconds` rereads while the page is not paused; 0 never does. */
@@ -39,5 +41,6 @@ export function useRead<T>(source: () => Read | null, everySeconds: () => number
     error: computed(() => query.error.value),
     isStale: computed(() => query.isPlaceholderData.value || (query.error.value !== null && query.data.value !== undefined)),
     reload: () => void query.refetch(),
+    reread: async () => { await query.refetch(); },
   };
 }
