@@ -121,8 +121,8 @@ impl World {
             tokio::time::sleep(Duration::from_millis(dice.random_range(0..3_000))).await;
             match dice.random_range(0..4) {
                 0 => {
-                    self.n_collector_kills += 1;
-                    self.collector.kill_and_run();
+                    self.end_collector().await;
+                    self.collector.run();
                 }
                 1 => self.api.kill_and_run(),
                 role => self.processors[role - 2].kill_and_run(),
@@ -201,9 +201,9 @@ impl World {
     async fn two_collectors(&mut self, seconds: u64) -> u64 {
         let mut rival = self.role("rival", "collector", &self.rival_config);
         tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.note_end(&rival).await;
         rival.signal("-TERM");
         rival.wait();
-        self.n_collector_kills += 1;
         1
     }
 
@@ -360,8 +360,7 @@ impl World {
     }
 
     async fn kill_everything(&mut self) -> u64 {
-        self.collector.kill();
-        self.n_collector_kills += 1;
+        self.end_collector().await;
         self.processors.iter_mut().for_each(Role::kill);
         self.api.kill();
         for verb in ["kill", "start"] {

@@ -64,7 +64,7 @@ impl Ledger {
 
     /// # Panics
     /// When the bus holds what cannot be, or lacks scrapes for another reason than a killed collector.
-    pub fn check(&self, n_collector_kills: u64) {
+    pub fn check(&self, n_collector_kills: u64, n_failed_scrapes: u64) {
         let truth = self.truth.lock();
         assert_eq!(truth.unreadable, [""; 0], "frames on the bus can be read");
         for ((series, _), value) in &truth.samples {
@@ -85,10 +85,10 @@ impl Ledger {
             .sum();
         // What a collector had read when it was killed, it had not acknowledged: one scrape of each target, and
         // the one that it had just asked for.
-        let allowed = n_collector_kills * N_TARGETS * 2;
+        let allowed = n_collector_kills * N_TARGETS * 2 + n_failed_scrapes;
         assert!(
             n_holes <= allowed,
-            "{n_holes} scrapes are missing on the bus, {n_collector_kills} kills explain {allowed}"
+            "{n_holes} scrapes are missing on the bus, {n_collector_kills} kills and {n_failed_scrapes} that were given up explain {allowed}"
         );
     }
 

@@ -42,6 +42,8 @@ pub struct World {
     /// Of topics, groups, buckets and indices.
     pub prefix: String,
     pub n_collector_kills: u64,
+    /// Scrapes that ended collectors had given up: a busy machine may not answer in time.
+    n_failed_scrapes: u64,
     pub n_poisoned: u64,
     /// What could not be played.
     pub skipped: BTreeSet<String>,
@@ -167,6 +169,7 @@ impl World {
             elasticsearch_url,
             prefix,
             n_collector_kills: 0,
+            n_failed_scrapes: 0,
             n_poisoned: 0,
             skipped: BTreeSet::new(),
             clock,
@@ -175,6 +178,18 @@ impl World {
             _proxies: [first, second],
             folder,
         })
+    }
+
+    /// To be called before another collector ends.
+    pub async fn note_end(&mut self, collector: &Role) {
+        self.n_collector_kills += 1;
+        self.n_failed_scrapes += failed_scrapes(collector).await;
+    }
+
+    pub async fn end_collector(&mut self) {
+        self.n_collector_kills += 1;
+        self.n_failed_scrapes += failed_scrapes(&self.collector).await;
+        self.collector.kill();
     }
 
     /// Starts one more.
@@ -220,7 +235,8 @@ impl World {
             lines::settle(api, &*self.logs.reader, (lines_from, Timestamp::from_millis(now)), PATIENCE).await;
         // Once more what came last: a fault may yet have doubled it.
         self.settled_ms = self.settled_ms.max(now - 60_000);
-        self.ledger.check(self.n_collector_kills);
+        let n_failed_scrapes = self.n_failed_scrapes + failed_scrapes(&self.collector).await;
+        self.ledger.check(self.n_collector_kills, n_failed_scrapes);
         assert_eq!(self.dead_letters().await, self.n_poisoned, "dead letters");
         assert!(self.n_samples() as u64 <= self.source.n_issued(), "more than was ever issued");
         println!(
@@ -244,6 +260,16 @@ impl World {
         }
         letters.len() as u64
     }
+}
+
+/// By its own metrics.
+async fn failed_scrapes(collector: &Role) -> u64 {
+    let url = format!("{}/metrics", collector.url.trim_end_matches('/'));
+    let answer = reqwest::Client::new().get(url).send().await.expect("the collector answers");
+    let text = answer.text().await.expect("metrics");
+    let scrapes = "sentinel_collector_scrapes_total{target_kind=\"scrape\"";
+    let failed = text.lines().filter(|line| line.starts_with(scrapes) && !line.contains("outcome=\"ok\""));
+    failed.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 fn start(name: &str, role: &str, config: &str, folder: &Path, environment: Vec<(String, String)>) -> Role {

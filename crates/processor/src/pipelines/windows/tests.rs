@@ -129,6 +129,8 @@ async fn samples_that_are_put_back_are_judged_anew() {
     let n_samples = run.stage.pipeline.metrics.samples.get();
     run.feed_at(170, &[put_back(future)], 10).await;
     assert_eq!(run.letters()[2..], [(10, "future".to_owned())], "it is 605 s ahead still");
+    let letters = dead_letters(&run.bus);
+    let future = &letters[2];
     let next = 11;
     run.feed_at(175, &[put_back(late), put_back(future)], next).await;
     // The window of the late one is out for good; that of the other is still to come.
