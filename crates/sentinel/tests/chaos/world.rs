@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sentinel_bus::{Bus, PollLimit, Start};
+use sentinel_bus::{Bus, BusError, PollLimit, Start};
 use sentinel_model::{DeadLetter, Timestamp, Topic};
 use sentinel_proto::Wire as _;
 use sentinel_runtime::{Health, Registry, Task, clock};
@@ -247,18 +247,29 @@ impl World {
         (n_windows, n_lines)
     }
 
-    /// Each record once, however often it was read and given up.
+    /// Each record once, however often it was read and given up. Brokers may just be coming back.
     async fn dead_letters(&self) -> u64 {
-        let mut follower = self.bus.follow(Topic::DeadLetters, Start::Earliest).await.expect("follow");
+        let began = Instant::now();
+        loop {
+            match self.read_dead_letters().await {
+                Ok(n_letters) => return n_letters,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "dead letters: {error}"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn read_dead_letters(&self) -> Result<u64, BusError> {
+        let mut follower = self.bus.follow(Topic::DeadLetters, Start::Earliest).await?;
         let limit = PollLimit { max_records: 2_000, max_bytes: 16 << 20, wait: Duration::from_secs(2) };
         let mut letters = BTreeSet::new();
         while !follower.is_caught_up() {
-            for delivered in follower.poll(limit).await.expect("read") {
+            for delivered in follower.poll(limit).await? {
                 let letter = DeadLetter::decode(&delivered.record.value).expect("a dead letter");
                 letters.insert((letter.topic, letter.partition, letter.offset));
             }
         }
-        letters.len() as u64
+        Ok(letters.len() as u64)
     }
 }
 
