@@ -71,7 +71,7 @@ pub struct State {
     pub rules: Vec<Rule>,
     /// What people have set.
     pub settings: Settings,
-    retention: BTreeMap<Kept, Duration>,
+    retention: BTreeMap<Kept, Configured>,
     pub verifications: Verifications,
     pub traffic: Traffic,
     pub freshness: Freshness,
@@ -83,6 +83,14 @@ pub struct State {
     pub websocket_clients: Arc<Semaphore>,
     /// Asks clients of the WebSocket to leave.
     pub shutdown: Shutdown,
+}
+
+/// How long something is kept unless somebody sets another span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Configured {
+    pub span: Duration,
+    /// A server's own retention keeps it. Configuration only lengthens that, so more may be there.
+    pub is_least: bool,
 }
 
 /// Tells the time, so that answers can be tested.
@@ -103,7 +111,7 @@ pub struct Parts {
     pub rules: Vec<Rule>,
     pub settings: Settings,
     /// Of the configuration.
-    pub retention: Vec<(Kept, Duration)>,
+    pub retention: Vec<(Kept, Configured)>,
     pub clock: Clock,
 }
 
@@ -157,7 +165,7 @@ impl App {
     }
 
     /// How long something is kept by the configuration.
-    pub fn configured(&self, kept: Kept) -> Option<Duration> {
+    pub fn configured(&self, kept: Kept) -> Option<Configured> {
         self.retention.get(&kept).copied()
     }
 

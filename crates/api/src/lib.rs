@@ -39,6 +39,6 @@ mod verify;
 mod when;
 mod ws;
 
-pub use app::Mode;
+pub use app::{Configured, Mode};
 pub use config::{Config, Limits};
 pub use service::{Api, ApiHandles, BuildError};

@@ -16,7 +16,7 @@ use sentinel_runtime::{Component, Health, Registry, Service, ServiceError, Shutd
 use sentinel_settings::Settings;
 
 use crate::answers;
-use crate::app::{App, Mode, Parts, now};
+use crate::app::{App, Configured, Mode, Parts, now};
 use crate::canary;
 use crate::config::{Config, MIN_TOKEN};
 use crate::follow::{
@@ -41,7 +41,7 @@ pub struct ApiHandles {
     /// What people have set: read, and changed here.
     pub settings: Settings,
     /// How long things are kept by the configuration.
-    pub retention: Vec<(Kept, Duration)>,
+    pub retention: Vec<(Kept, Configured)>,
     /// Answers every address that is not the API's: the files of the dashboard.
     pub dashboard: Router,
 }

@@ -1,5 +1,7 @@
 //! The WebSocket: live data by subscription. See [`protocol`] for what goes over it.
 
+use std::time::Duration;
+
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::response::{IntoResponse as _, Response};
@@ -24,6 +26,8 @@ mod topics;
 
 pub use sessions::Sessions;
 
+/// Time for a client whose token was revoked to be told.
+const LEAVING: Duration = Duration::from_secs(5);
 /// Longest message of a client.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
@@ -133,7 +137,8 @@ async fn serve(socket: axum::extract::ws::WebSocket, app: App, caller: Caller, p
         () = &mut connection => {}
         () = caller.revoked(&app) => {
             leave.trigger();
-            connection.await;
+            // One that takes nothing, or never stops asking, is left all the same.
+            tokio::time::timeout(LEAVING, connection).await.ok();
         }
     }
     app.own.websocket_clients.dec();

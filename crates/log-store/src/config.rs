@@ -75,6 +75,11 @@ impl Config {
         }
     }
 
+    /// Logs go by a policy of the server's own, which may be longer than what is configured.
+    pub const fn is_retention_kept_by_server(&self) -> bool {
+        matches!(self, Self::Elasticsearch(_))
+    }
+
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
         let (retention, commit_interval) = match self {

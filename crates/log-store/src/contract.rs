@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use sentinel_model::Timestamp;
+use sentinel_model::{Kept, RetentionSetting, Timestamp};
+use sentinel_runtime::clock;
 
 use crate::{
     Cursor, Document, DocumentField, DocumentFilter, DocumentId, DocumentKind, FieldFilter, Handles, Order,
@@ -23,6 +24,63 @@ pub async fn suite(store: &Handles, now_ms: i64) {
     an_event_moves_to_its_last_sight(store, base_ns).await;
     every_character_is_data(store, base_ns).await;
     keeps_every_field(store, base_ns).await;
+}
+
+/// Runs the tests of the retention on a fresh store that is configured to keep `configured_days` (2 at least).
+///
+/// # Panics
+/// Where the store breaks the contract.
+pub async fn retention(store: &Handles, configured_days: u32) {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let at = |days: u32| clock::now_nanos() - i64::from(days) * 86_400_000_000_000;
+    let old_days = configured_days + 2;
+    let log = |id, days| line("kept", id, at(days), "x");
+    let event = |id, days| Document { kind: DocumentKind::Event, ..log(id, days) };
+    let keep = async |spans: &[(Kept, u32)]| {
+        let spans = spans.iter().map(|(kept, days)| (*kept, DAY * *days));
+        let set = RetentionSetting::new(spans).expect("within the bounds");
+        store.writer.keep(&set).await.expect("told");
+    };
+    let is_refused = async |document: Document| {
+        let report = store.writer.write(vec![document]).await.expect("a write");
+        assert_eq!(report.n_written + report.n_expired, 1);
+        report.n_expired == 1
+    };
+
+    // Until it is told, nothing is refused or deleted for its age.
+    write(store, vec![log(5_000, 0), log(5_001, old_days)]).await;
+    write(store, vec![event(5_002, 0), event(5_003, old_days)]).await;
+
+    // What somebody has set goes before what is configured, longer or shorter, by kind.
+    keep(&[(Kept::Logs, old_days + 5), (Kept::Events, old_days + 5)]).await;
+    assert!(!is_refused(log(5_004, old_days)).await);
+    wait_for_count(store, DocumentKind::Log, 3).await;
+    wait_for_count(store, DocumentKind::Event, 2).await;
+    keep(&[(Kept::Logs, 1), (Kept::Events, old_days + 5)]).await;
+    wait_for_count(store, DocumentKind::Log, 1).await;
+    assert!(is_refused(log(5_001, old_days)).await);
+    assert!(!is_refused(event(5_005, old_days)).await);
+    wait_for_count(store, DocumentKind::Event, 3).await;
+
+    // And back again, without a restart.
+    keep(&[]).await;
+    wait_for_count(store, DocumentKind::Event, 1).await;
+    assert!(is_refused(event(5_003, old_days)).await && is_refused(log(5_001, old_days)).await);
+    assert!(!is_refused(log(5_006, configured_days - 1)).await);
+    wait_for_count(store, DocumentKind::Log, 2).await;
+}
+
+/// Of what the tests of the retention have written.
+async fn wait_for_count(store: &Handles, kind: DocumentKind, n: u64) {
+    let deadline = Instant::now() + SEARCHABLE_WITHIN;
+    loop {
+        let found = store.reader.count(&all_of("kept", kind)).await.expect("a count");
+        if found == n {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{kind:?}: {found} of {n}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// A log line of the cluster `cluster`, which keeps the tests apart. One store holds one document of an id.

@@ -163,19 +163,26 @@ impl Days {
         self.open.read().values().cloned().collect()
     }
 
-    /// Deletes the days before `first`.
+    /// Deletes the days before `first`, as many as can be.
+    ///
+    /// # Errors
+    /// The first folder that cannot be deleted; it stays among the days.
     fn drop_before(&self, first: DayNumber) -> Result<(), LogStoreError> {
-        let dropped = {
-            let mut open = self.open.write();
-            let kept = open.split_off(&first);
-            std::mem::replace(&mut *open, kept)
-        };
-        for number in dropped.into_keys() {
+        let dropped: Vec<_> = self.open.read().range(..first).map(|(number, _)| *number).collect();
+        let mut failed = Ok(());
+        for number in dropped {
+            let path = self.path_of(number);
             info!(day = number.name(), "deleting a day past its retention");
-            std::fs::remove_dir_all(self.path_of(number))
-                .map_err(|error| LogStoreError::Storage { message: error.to_string() })?;
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let message = format!("cannot delete {}: {error}", path.display());
+                    failed = failed.and(Err(LogStoreError::Storage { message }));
+                }
+                // Only what has gone is forgotten: the rest is tried again.
+                _ => drop(self.open.write().remove(&number)),
+            }
         }
-        Ok(())
+        failed
     }
 
     fn in_range(&self, filter: &DocumentFilter) -> impl DoubleEndedIterator<Item = Arc<Day>> + use<> {

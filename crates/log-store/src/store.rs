@@ -210,7 +210,7 @@ impl HistogramBucket {
 ///   at least where its sights come in order the one last seen; a log line's id says all that is in it, so that
 ///   a store may keep either.
 /// - Until `keep` is called for the first time, nothing is deleted or refused for its age: what people have set may be
-///   longer than what is configured.
+///   longer than what is configured. A server's policy that was there before goes on.
 #[async_trait]
 pub trait LogWriter: Send + Sync {
     async fn write(&self, documents: Vec<Document>) -> Result<WriteReport, LogStoreError>;

@@ -96,6 +96,11 @@ impl Config {
         }
     }
 
+    /// Windows go by a retention of the server's own, which may be longer than what is configured.
+    pub const fn is_retention_kept_by_server(&self) -> bool {
+        matches!(self, Self::Influxdb(_))
+    }
+
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
         match self {

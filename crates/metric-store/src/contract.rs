@@ -27,13 +27,21 @@ pub async fn suite(store: &Handles, now: Timestamp) {
 }
 
 /// Runs the tests of limits on a fresh store that takes `series_limit` series (2 at least) and keeps
-/// windows of 10 s for `retention_ms`.
+/// windows of 10 s for `retention_ms`; where a server has a retention of its own, for longer.
 ///
 /// # Panics
 /// Where the store breaks the contract.
 pub async fn limits(store: &Handles, series_limit: usize, retention_ms: i64, now: Timestamp) {
-    store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     let window = Window::holding(now, Resolution::TenSeconds);
+    let old = Window::holding(window.start.saturating_sub_millis(retention_ms + 60_000), window.resolution);
+
+    // Until it is told, nothing is refused or deleted for its age.
+    for early in [window, old] {
+        let report = write(store, early, vec![row("limited", "0", Aggregate::Single(1.0))]).await;
+        assert_eq!(report, WriteReport { n_written: 1, ..WriteReport::default() }, "{early:?}");
+    }
+    assert_eq!(only(store, query("limited", old.start, Field::Last)).await[0].0, old.start);
+    store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     let rows: Vec<Row> =
         (0..series_limit + 3).map(|n| row("limited", &n.to_string(), Aggregate::Single(n as f64))).collect();
     let report = write(store, window, rows.clone()).await;
@@ -42,7 +50,6 @@ pub async fn limits(store: &Handles, series_limit: usize, retention_ms: i64, now
     assert_eq!(report.n_written, series_limit, "series that are known stay welcome");
     assert_eq!(points(store, query("limited", now, Field::Last)).await.len(), series_limit);
 
-    let old = Window::holding(window.start.saturating_sub_millis(retention_ms + 60_000), window.resolution);
     let late = vec![row("limited", "0", Aggregate::Single(1.0)), row("limited", "1", Aggregate::Single(1.0))];
     let report = write(store, old, late.clone()).await;
     assert_eq!(report, WriteReport { n_expired: 2, ..WriteReport::default() });

@@ -101,7 +101,8 @@ pub struct ResolutionStats {
 /// - Values come back bit by bit, `-0.0`, infinities and NaN payloads included.
 /// - Series beyond the cardinality limit are refused one by one and counted, never the whole batch.
 /// - Until `keep` is called for the first time, nothing is deleted or refused for its age: what people have set may be
-///   longer than what is configured.
+///   longer than what is configured. A server that has a retention of its own goes by that, which is the configured
+///   one where it was made just now.
 #[async_trait]
 pub trait MetricWriter: Send + Sync {
     async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError>;

@@ -52,27 +52,36 @@ async fn follow(store: impl Keeps, settings: Settings, component: Component) {
             RetentionState::NotRead => Some(READING),
             RetentionState::Unreadable => {
                 // What was told before stays: it may be shorter, and so may what cannot be read.
+                told = None;
                 component.degraded(
                     "the retention was set by a later version of this program: it is not acted upon; upgrade, or \
                      unset it with: sentinel settings retention unset",
                 );
                 None
             }
-            RetentionState::Known(set) if told.as_ref() == Some(set) => None,
-            RetentionState::Known(set) => match store.keep(set).await {
-                Ok(()) => {
-                    info!(?set, "told the store its retention");
-                    told = Some(set.clone());
-                    backoff.reset();
-                    component.ready();
-                    None
+            RetentionState::Known(set) if told.as_ref() == Some(set) => {
+                component.ready();
+                None
+            }
+            RetentionState::Known(set) => {
+                // A store may act by it before it fails: from here on, what was told before holds no more.
+                told = None;
+                match store.keep(set).await {
+                    Ok(()) => {
+                        info!(?set, "told the store its retention");
+                        told = Some(set.clone());
+                        backoff.reset();
+                        component.ready();
+                        None
+                    }
+                    Err(error) => {
+                        warn!(error, "the store does not take its retention");
+                        component
+                            .degraded(format!("the retention that is set is not carried out yet: {error}"));
+                        Some(backoff.next_delay())
+                    }
                 }
-                Err(error) => {
-                    warn!(error, "the store does not take its retention");
-                    component.degraded(format!("the retention that is set is not carried out yet: {error}"));
-                    Some(backoff.next_delay())
-                }
-            },
+            }
         };
         let changed = watch.changed();
         let outcome = match wait {
@@ -104,6 +113,72 @@ mod tests {
         RetentionSetting::new([(Kept::Logs, day * n)]).expect("within the bounds")
     }
 
+    /// As the stores do: it goes by what it was told, also where it says that it could not carry it out.
+    #[derive(Default)]
+    struct Store {
+        kept: parking_lot::Mutex<Option<RetentionSetting>>,
+        outage: sentinel_testkit::Outage,
+    }
+
+    #[async_trait]
+    impl Keeps for Arc<Store> {
+        async fn keep(&self, set: &RetentionSetting) -> Result<(), String> {
+            *self.kept.lock() = Some(set.clone());
+            if self.outage.is_on() { Err("an outage on purpose".to_owned()) } else { Ok(()) }
+        }
+    }
+
+    fn change(value: Option<SettingValue>) -> Change {
+        Change { key: SettingValue::RETENTION.to_owned(), value, expected: None, by: "a test".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn what_is_set_back_while_the_store_is_away_is_told_again() {
+        let (store, health) = (Arc::new(Store::default()), Health::default());
+        let settings = Settings::new(Arc::new(MemoryBus::default()));
+        let _reader = settings.start(health.component("settings"));
+        let (_stop, shutdown) = Shutdown::new();
+        let telling = run(Arc::clone(&store), settings.clone(), health.component("logs"), shutdown);
+        let _task = spawn("telling", telling);
+        wait_until("as configured", || store.kept.lock().is_some()).await;
+        settings.change(change(Some(SettingValue::Retention(days(30))))).await.expect("a change");
+        wait_until("told", || *store.kept.lock() == Some(days(30))).await;
+        wait_until("all is well", || health.report().is_ready && !health.report().is_degraded).await;
+        store.outage.begin();
+        settings.change(change(Some(SettingValue::Retention(days(1))))).await.expect("by mistake");
+        wait_until("told", || *store.kept.lock() == Some(days(1))).await;
+        wait_until("it is said", || health.report().is_degraded).await;
+        settings.change(change(Some(SettingValue::Retention(days(30))))).await.expect("set back");
+        wait_until("told again", || *store.kept.lock() == Some(days(30))).await;
+        store.outage.end();
+        wait_until("all is well", || !health.report().is_degraded).await;
+        assert_eq!(*store.kept.lock(), Some(days(30)));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_read_is_over_once_it_is_gone() {
+        let bus: Arc<dyn Bus> = Arc::new(MemoryBus::default());
+        let (store, health) = (Arc::new(Store::default()), Health::default());
+        let settings = Settings::new(Arc::clone(&bus));
+        let _reader = settings.start(health.component("settings"));
+        let (_stop, shutdown) = Shutdown::new();
+        let telling = run(Arc::clone(&store), settings.clone(), health.component("logs"), shutdown);
+        let _task = spawn("telling", telling);
+        wait_until("all is well", || health.report().is_ready && !health.report().is_degraded).await;
+        let record = sentinel_bus::Record {
+            key: SettingValue::RETENTION.into(),
+            value: b"\x02of a later version".to_vec().into(),
+            headers: Vec::new(),
+            timestamp: sentinel_model::Timestamp::from_secs(1),
+        };
+        let topic = sentinel_model::Topic::Settings;
+        let message = sentinel_bus::Outgoing { topic, route: sentinel_bus::Route::ByKey, record };
+        bus.publish(vec![message]).await.expect("publish");
+        wait_until("it is said", || health.report().is_degraded).await;
+        settings.change(change(None)).await.expect("unset");
+        wait_until("all is well", || !health.report().is_degraded).await;
+    }
+
     #[tokio::test]
     async fn each_store_is_told_what_is_set_as_soon_as_it_listens() {
         let bus: Arc<dyn Bus> = Arc::new(MemoryBus::default());
@@ -123,18 +198,12 @@ mod tests {
         wait_until("as configured", || metrics.kept() == Some(RetentionSetting::default())).await;
         wait_until("it is said", || health.report().is_degraded).await;
         assert_eq!(logs.kept(), None, "it is away");
-        let set = |value| Change {
-            key: SettingValue::RETENTION.to_owned(),
-            value,
-            expected: None,
-            by: "a test".to_owned(),
-        };
-        settings.change(set(Some(SettingValue::Retention(days(3))))).await.expect("a change");
+        settings.change(change(Some(SettingValue::Retention(days(3))))).await.expect("a change");
         wait_until("told", || metrics.kept() == Some(days(3))).await;
         logs.outage.end();
         wait_until("told when it is back", || logs.kept() == Some(days(3))).await;
         wait_until("all is well", || health.report().is_ready && !health.report().is_degraded).await;
-        settings.change(set(None)).await.expect("a change");
+        settings.change(change(None)).await.expect("a change");
         wait_until("as configured", || logs.kept() == Some(RetentionSetting::default())).await;
     }
 }

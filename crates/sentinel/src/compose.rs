@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use sentinel_api::{Api, ApiHandles, Mode};
+use sentinel_api::{Api, ApiHandles, Configured, Mode};
 use sentinel_bus::Bus;
 use sentinel_collector::{
     Collector, CollectorHandles, Enabled, KubeletMode, Replay, ReplayConfig, ReplayCounts,
@@ -149,10 +148,17 @@ fn recounted_rules(rules: &[RuleConfig]) -> anyhow::Result<Vec<Rule>> {
 
 /// How long things are kept unless somebody sets another span. A process without the role `processor` must be given the
 /// same sections `metric_store` and `log_store`.
-fn configured_retention(config: &Config) -> Vec<(Kept, Duration)> {
-    let logs = config.log_store.retention();
-    let metrics = |resolution| (Kept::Metrics(resolution), config.metric_store.retention(resolution));
-    Resolution::ALL.into_iter().map(metrics).chain([(Kept::Logs, logs), (Kept::Events, logs)]).collect()
+fn configured_retention(config: &Config) -> Vec<(Kept, Configured)> {
+    let span = config.log_store.retention();
+    let metrics = |resolution| {
+        let (span, is_least) =
+            (config.metric_store.retention(resolution), config.metric_store.is_retention_kept_by_server());
+        (Kept::Metrics(resolution), Configured { span, is_least })
+    };
+    let logs = Configured { span, is_least: config.log_store.is_retention_kept_by_server() };
+    // No policy knows of an event that is old and still seen: events are always deleted by us.
+    let events = Configured { span, is_least: false };
+    Resolution::ALL.into_iter().map(metrics).chain([(Kept::Logs, logs), (Kept::Events, events)]).collect()
 }
 
 /// The collector watches the simulated cluster by its address, as it would any other.

@@ -78,8 +78,9 @@ impl Book {
         self.entries.values().filter_map(|entry| Some((entry.token()?, entry.setting.as_ref()?)))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// For the retention there always is: without it, stores would delete by what is configured.
+    fn has_room(&self, key: &str) -> bool {
+        key == SettingValue::RETENTION || self.entries.len() < MAX_SETTINGS
     }
 
     pub(crate) fn has_seen(&self, partition: u32, offset: u64) -> bool {
@@ -111,7 +112,7 @@ impl Book {
         if is_unknown && !is_removal {
             return Err(SettingsError::Unknown { key: key.to_owned() });
         }
-        if found == 0 && self.len() >= MAX_SETTINGS {
+        if found == 0 && !self.has_room(key) {
             return Err(SettingsError::Full { n: MAX_SETTINGS });
         }
         Ok(())
@@ -142,7 +143,7 @@ impl Book {
             }
         };
         let before = self.revision(&key);
-        if before == 0 && self.len() >= MAX_SETTINGS {
+        if before == 0 && !self.has_room(&key) {
             return warn!(%key, "there are too many settings, this one is not kept");
         }
         // While the topic is read from its beginning, compaction may have removed what came between.

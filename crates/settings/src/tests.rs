@@ -1,14 +1,21 @@
 //! The same clauses over a bus in memory, the embedded one and, where it runs, Kafka.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use sentinel_bus::{Bus, Outgoing, Record, Route};
+use sentinel_bus::{
+    Bus, BusError, Commit, Consumer, Delivered, Follower, Offsets, Outgoing, PollLimit, Position, Record,
+    Route, Start, TopicPartition,
+};
 use sentinel_model::{AccessRole, ApiToken, Kept, RetentionSetting, SettingValue, Timestamp, Topic};
 use sentinel_runtime::{Health, HealthReport, Registry, Task};
-use sentinel_testkit::{MemoryBus, wait_until};
+use sentinel_testkit::{MemoryBus, Outage, wait_until};
 
+use crate::book::MAX_SETTINGS;
+use crate::reader::READ_AGAIN_EVERY;
 use crate::{Book, Change, RetentionState, Settings, SettingsError};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -216,4 +223,140 @@ async fn records_that_are_not_understood_are_kept_and_not_written_over() {
     room.change("retention", None, None).await.expect("removed");
     assert_eq!(room.settings.book().retention(), RetentionState::Known(RetentionSetting::default()));
     assert_eq!(memory.records(Topic::Settings).len(), 4, "nothing else was written");
+}
+
+/// A bus whose followers notice no outage and then go on where the log goes on: what was published meanwhile has been
+/// compacted away.
+#[derive(Clone, Default)]
+struct Forgetful {
+    bus: MemoryBus,
+    /// Followers that began before hear nothing any more.
+    is_deaf: Outage,
+    n_missed: Arc<AtomicUsize>,
+}
+
+struct Deaf {
+    follower: Box<dyn Follower>,
+    is_deaf: Outage,
+    n_missed: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Follower for Deaf {
+    async fn poll(&mut self, limit: PollLimit) -> Result<Vec<Delivered>, BusError> {
+        let delivered = self.follower.poll(limit).await;
+        if !self.is_deaf.is_on() {
+            return delivered;
+        }
+        if delivered.is_err() {
+            tokio::time::sleep(limit.wait).await;
+        }
+        self.n_missed.fetch_add(delivered.map_or(0, |records| records.len()), Ordering::SeqCst);
+        Ok(Vec::new())
+    }
+
+    fn is_caught_up(&self) -> bool {
+        self.follower.is_caught_up()
+    }
+}
+
+#[async_trait]
+impl Bus for Forgetful {
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<Vec<Position>, BusError> {
+        self.bus.publish(messages).await
+    }
+
+    fn n_partitions(&self, topic: Topic) -> u32 {
+        self.bus.n_partitions(topic)
+    }
+
+    async fn offsets(&self, at: TopicPartition) -> Result<Offsets, BusError> {
+        self.bus.offsets(at).await
+    }
+
+    async fn committed(&self, group: &str, topic: Topic) -> Result<Vec<Option<Commit>>, BusError> {
+        self.bus.committed(group, topic).await
+    }
+
+    async fn join(&self, group: &str, topics: &[Topic], start: Start) -> Result<Box<dyn Consumer>, BusError> {
+        self.bus.join(group, topics, start).await
+    }
+
+    async fn follow(&self, topic: Topic, start: Start) -> Result<Box<dyn Follower>, BusError> {
+        let follower = self.bus.follow(topic, start).await?;
+        if self.is_deaf.is_on() {
+            return Ok(follower);
+        }
+        Ok(Box::new(Deaf { follower, is_deaf: self.is_deaf.clone(), n_missed: Arc::clone(&self.n_missed) }))
+    }
+
+    async fn stored_bytes(&self, topic: Topic) -> Result<Option<u64>, BusError> {
+        self.bus.stored_bytes(topic).await
+    }
+}
+
+/// A process that knows a token, which another has revoked without its noticing.
+async fn with_a_missed_removal() -> (Forgetful, Room) {
+    let bus = Forgetful::default();
+    let room = Room::over(&(Arc::new(bus.clone()) as Arc<dyn Bus>)).await;
+    room.change("token/a", Some(token("a")), Some(0)).await.expect("a token");
+    let other = Room::over(&(Arc::new(bus.bus.clone()) as Arc<dyn Bus>)).await;
+    bus.is_deaf.begin();
+    other.change("token/a", None, None).await.expect("revoked");
+    wait_until("it was missed", || bus.n_missed.load(Ordering::SeqCst) > 0).await;
+    assert!(room.settings.book().token("a").is_some());
+    (bus, room)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_was_missed_in_an_outage_is_found_after_it() {
+    let (bus, room) = with_a_missed_removal().await;
+    bus.bus.outage.begin();
+    wait_until("it is said", || room.health.report().is_degraded).await;
+    assert!(room.settings.book().token("a").is_some(), "what was known last holds");
+    bus.bus.outage.end();
+    room.wait("it is found", |book| book.token("a").is_none()).await;
+    wait_until("all is well", || is_well(&room.health.report())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_was_missed_while_the_process_stood_still_is_found_after_it() {
+    let (_bus, room) = with_a_missed_removal().await;
+    tokio::time::advance(Duration::from_secs(200)).await;
+    room.wait("it is found", |book| book.token("a").is_none()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_is_read_again_now_and_then() {
+    let (_bus, room) = with_a_missed_removal().await;
+    let found = async {
+        let mut watch = room.settings.watch();
+        watch.wait_for(|book| book.token("a").is_none()).await.map(drop)
+    };
+    let found = tokio::time::timeout(READ_AGAIN_EVERY * 2, found).await;
+    found.expect("in time").expect("a reader");
+}
+
+#[tokio::test]
+async fn a_full_book_has_room_for_the_retention() {
+    let memory = MemoryBus::default();
+    let bus: Arc<dyn Bus> = Arc::new(memory.clone());
+    let message = |n: usize| Outgoing {
+        topic: Topic::Settings,
+        route: Route::Partition(0),
+        record: Record {
+            key: Bytes::from(format!("dashboard/{n}")),
+            value: Bytes::from_static(b"rubbish"),
+            headers: Vec::new(),
+            timestamp: Timestamp::from_secs(1),
+        },
+    };
+    bus.publish((0..MAX_SETTINGS + 5).map(message).collect()).await.expect("publish");
+    let room = Room::over(&bus).await;
+    room.change("retention", Some(logs_for(90)), None).await.expect("there is room for it");
+    assert_eq!(room.settings.book().retention(), known(90));
+    let late = Room::over(&bus).await;
+    assert_eq!(late.settings.book().retention(), known(90), "read after all the others");
+    let refused = room.change("token/a", Some(token("a")), None).await;
+    assert!(matches!(refused, Err(SettingsError::Full { .. })), "{refused:?}");
 }

@@ -488,7 +488,7 @@ export interface paths {
         get: operations["read_retention"];
         /**
          * Sets how long things are kept, as a whole, without a restart. A span that is shorter than before deletes data, also
-         *     where a longer one is set again later.
+         *     where a longer one is set again later; so may the first one that is set of what a server keeps.
          */
         put: operations["write_retention"];
         post?: never;
@@ -1362,6 +1362,8 @@ export interface components {
         RetentionAnswer: {
             changed: components["schemas"]["Time"] | null;
             changed_by: string | null;
+            /** @description What is set was written by a later version: it is not acted upon, and `spans` shows nothing of it. */
+            is_unreadable: boolean;
             /**
              * Format: int64
              * @description For `If-Match`, in quotes; 0 while nothing is set.
@@ -1408,6 +1410,11 @@ export interface components {
         RetentionSpan: {
             /** @description What this process' configuration says. */
             configured: string | null;
+            /**
+             * @description It lies on a server, whose own retention `configured` only lengthens: while nothing is `set`, the server may
+             *     keep more, which a span that is set then deletes.
+             */
+            may_be_longer: boolean;
             /** @description `metrics_10s`, `metrics_1m`, `metrics_5m`, `metrics_1h`, `logs` or `events`. */
             name: string;
             /** @description What somebody has set; it goes before `configured`. */

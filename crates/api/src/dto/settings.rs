@@ -31,6 +31,8 @@ pub struct RetentionAnswer {
     pub revision: u64,
     pub changed: Option<Time>,
     pub changed_by: Option<String>,
+    /// What is set was written by a later version: it is not acted upon, and `spans` shows nothing of it.
+    pub is_unreadable: bool,
     pub spans: Vec<RetentionSpan>,
     /// What this change does besides what was asked for, such as deleting data.
     pub warnings: Vec<String>,
@@ -42,6 +44,9 @@ pub struct RetentionSpan {
     pub name: String,
     /// What this process' configuration says.
     pub configured: Option<String>,
+    /// It lies on a server, whose own retention `configured` only lengthens: while nothing is `set`, the server may
+    /// keep more, which a span that is set then deletes.
+    pub may_be_longer: bool,
     /// What somebody has set; it goes before `configured`.
     pub set: Option<String>,
 }

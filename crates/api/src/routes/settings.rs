@@ -33,7 +33,7 @@ pub async fn read_retention(State(app): State<App>) -> Result<Response, ApiError
 }
 
 /// Sets how long things are kept, as a whole, without a restart. A span that is shorter than before deletes data, also
-/// where a longer one is set again later.
+/// where a longer one is set again later; so may the first one that is set of what a server keeps.
 #[utoipa::path(
     put,
     path = "/settings/retention",
@@ -77,18 +77,11 @@ async fn change(
     value: Option<SettingValue>,
 ) -> Result<Response, ApiError> {
     let before = app.settings.book();
-    let is_removed = value.is_none();
     let key = SettingValue::RETENTION.to_owned();
     let change = app.settings.change(Change { key, value, expected, by: caller.to_string() });
     let after = change.await.inspect_err(|error| audit::note_unless_refused(caller, "retention", error))?;
     audit::note(caller, "retention", &words(&before), &words(&after));
-    let mut warnings = shortened(app, &before, &after);
-    if is_removed {
-        warnings.push(
-            "what InfluxDB keeps for longer than is configured stays so: configuration only lengthens what is there"
-                .to_owned(),
-        );
-    }
+    let warnings = consequences(app, &before, &after);
     Ok(answer(app, &after, warnings))
 }
 
@@ -138,19 +131,47 @@ fn words(book: &Book) -> String {
     if spans.is_empty() { "as configured".to_owned() } else { spans.join(" ") }
 }
 
-/// What is kept for less time than before.
-fn shortened(app: &App, before: &Book, after: &Book) -> Vec<String> {
-    let (before, after) = (set(before).unwrap_or_default(), set(after).unwrap_or_default());
-    let span = |set: &RetentionSetting, kept| set.of(kept).or_else(|| app.configured(kept));
-    let is_shorter = |kept: &Kept| {
-        let (before, after) = (span(&before, *kept), span(&after, *kept));
-        before.is_none_or(|before| after.is_some_and(|after| after < before)) && after.is_some()
+/// What the change deletes, or leaves as it is, besides what was asked for.
+fn consequences(app: &App, before: &Book, after: &Book) -> Vec<String> {
+    let after = set(after).unwrap_or_default();
+    let is_known = before.retention() != RetentionState::Unreadable;
+    let before = set(before).unwrap_or_default();
+    let of = |kept: Kept| {
+        let configured = app.configured(kept);
+        let (is_least, configured) = (configured.is_some_and(|it| it.is_least), configured.map(|it| it.span));
+        let print = duration::print;
+        match (before.of(kept), after.of(kept)) {
+            (Some(was), Some(is)) => (is < was).then(|| deleted(kept, is)),
+            (None, Some(is)) if is_least => Some(format!(
+                "{}, also where the server kept it for longer than is configured",
+                deleted(kept, is)
+            )),
+            (None, Some(is)) => configured.is_none_or(|was| is < was).then(|| deleted(kept, is)),
+            (was, None) => {
+                let configured = configured?;
+                let is_shorter = was.map_or(!is_known, |was| configured < was);
+                let name = kept.as_str();
+                is_shorter.then(|| match kept {
+                    Kept::Logs if is_least => format!(
+                        "{name} go back to {}: where the server has policies, its own stays as long as it is, else what \
+                         is older is being deleted for good",
+                        print(configured)
+                    ),
+                    _ if is_least => format!(
+                        "{name} stay for as long as the server keeps them: configuration, {}, only lengthens that",
+                        print(configured)
+                    ),
+                    _ => deleted(kept, configured),
+                })
+            }
+        }
     };
-    let told = |kept: Kept| {
-        let span = span(&after, kept).map(duration::print).unwrap_or_default();
-        format!("{} are kept for {span} now: what is older is being deleted for good", kept.as_str())
-    };
-    Kept::ALL.into_iter().filter(is_shorter).map(told).collect()
+    Kept::ALL.into_iter().filter_map(of).collect()
+}
+
+fn deleted(kept: Kept, span: Duration) -> String {
+    let (name, span) = (kept.as_str(), duration::print(span));
+    format!("{name} are kept for {span} now: what is older is being deleted for good")
 }
 
 fn answer(app: &App, book: &Book, warnings: Vec<String>) -> Response {
@@ -159,18 +180,21 @@ fn answer(app: &App, book: &Book, warnings: Vec<String>) -> Response {
     let set = set(book).unwrap_or_default();
     let revision = book.revision(SettingValue::RETENTION);
     let mut warnings = warnings;
-    if book.retention() == RetentionState::Unreadable {
+    let is_unreadable = book.retention() == RetentionState::Unreadable;
+    if is_unreadable {
         warnings.push("what is set was written by a later version and is not acted upon".to_owned());
     }
     let answer = RetentionAnswer {
         revision,
         changed: setting.map(|setting| setting.changed.into()),
         changed_by: setting.map(|setting| setting.changed_by.clone()),
+        is_unreadable,
         spans: Kept::ALL
             .into_iter()
             .map(|kept| RetentionSpan {
                 name: kept.as_str().to_owned(),
-                configured: app.configured(kept).map(duration::print),
+                configured: app.configured(kept).map(|configured| duration::print(configured.span)),
+                may_be_longer: app.configured(kept).is_some_and(|configured| configured.is_least),
                 set: set.of(kept).map(duration::print),
             })
             .collect(),

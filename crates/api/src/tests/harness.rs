@@ -20,7 +20,7 @@ use sentinel_testkit::{MemoryBus, MemoryCache, MemoryLogs, MemoryMetrics, wait_u
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::app::{App, Mode, Parts};
+use crate::app::{App, Configured, Mode, Parts};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::router::router;
@@ -53,6 +53,12 @@ pub(crate) fn dashboard() -> Router {
     Router::new().fallback(any(|| async { "the dashboard" }))
 }
 
+const TEN_SECONDS: Kept = Kept::Metrics(Resolution::TenSeconds);
+
+fn configured(kept: Kept, days: u64, is_least: bool) -> (Kept, Configured) {
+    (kept, Configured { span: Duration::from_secs(days * 86_400), is_least })
+}
+
 impl Harness {
     pub(crate) fn new() -> Self {
         // Tests change what is asked for and ask again at once.
@@ -82,7 +88,7 @@ impl Harness {
             health: health.clone(),
             rules: Vec::new(),
             settings,
-            retention: vec![(Kept::Logs, Duration::from_secs(7 * 86_400))],
+            retention: vec![configured(Kept::Logs, 7, false), configured(TEN_SECONDS, 2, true)],
             clock: || NOW,
         };
         let mut registry = Registry::default();

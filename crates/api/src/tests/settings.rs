@@ -76,6 +76,61 @@ async fn retention_is_set_seen_and_unset_with_a_word_about_what_it_deletes() {
     assert_eq!((unset["revision"].as_u64(), span(&unset, "logs").1), (Some(0), Value::Null));
 }
 
+/// What a change says besides.
+async fn warnings(harness: &Harness, method: &str, body: Option<&str>) -> Vec<String> {
+    let answer = ask(harness, method, RETENTION, TOKEN, body).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text());
+    serde_json::from_value(answer.json()["warnings"].clone()).expect("texts")
+}
+
+#[tokio::test]
+async fn a_server_may_keep_more_than_is_configured_and_what_is_said_is_true_for_it() {
+    let harness = guarded().await;
+    let before = ask(&harness, "GET", RETENTION, TOKEN, None).await.json();
+    let row =
+        |name: &str| before["spans"].as_array().and_then(|rows| rows.iter().find(|row| row["name"] == name));
+    let may_be_longer = |name| row(name).map(|row| row["may_be_longer"].clone());
+    assert_eq!(
+        (may_be_longer("metrics_10s"), may_be_longer("logs")),
+        (Some(json!(true)), Some(json!(false)))
+    );
+    assert_eq!(before["is_unreadable"], false);
+
+    // Longer than is configured, and less than what the server may have from before.
+    let set = warnings(&harness, "PUT", Some(r#"{"metrics_10s":"90d","logs":"10d"}"#)).await;
+    assert_eq!(set.len(), 1, "{set:?}");
+    assert!(set[0].contains("metrics_10s") && set[0].contains("deleted for good"), "{set:?}");
+    let longer = warnings(&harness, "PUT", Some(r#"{"metrics_10s":"91d","logs":"10d"}"#)).await;
+    assert_eq!(longer, [""; 0]);
+    let unset = warnings(&harness, "DELETE", None).await;
+    assert_eq!(unset.len(), 2, "{unset:?}");
+    assert!(unset[0].contains("metrics_10s stay for as long as the server keeps them"), "{unset:?}");
+    assert!(unset[1].contains("logs are kept for 7d now: what is older is being deleted"), "{unset:?}");
+    assert_eq!(warnings(&harness, "DELETE", None).await, [""; 0], "there was nothing");
+    warnings(&harness, "PUT", Some(r#"{"logs":"3d"}"#)).await;
+    assert_eq!(warnings(&harness, "DELETE", None).await, [""; 0], "it was shorter");
+}
+
+#[tokio::test]
+async fn removing_what_cannot_be_read_warns_that_it_may_have_been_longer() {
+    let harness = guarded().await;
+    let record = sentinel_bus::Record {
+        key: b"retention".to_vec().into(),
+        value: b"\x02of a later version".to_vec().into(),
+        headers: Vec::new(),
+        timestamp: super::harness::ago(1),
+    };
+    let message =
+        sentinel_bus::Outgoing { topic: Topic::Settings, route: sentinel_bus::Route::ByKey, record };
+    sentinel_bus::Bus::publish(&harness.bus, vec![message]).await.expect("publish");
+    let app = harness.app.clone();
+    wait_until("it is read", move || app.settings.book().revision("retention") > 0).await;
+    let shown = ask(&harness, "GET", RETENTION, TOKEN, None).await.json();
+    assert_eq!(shown["is_unreadable"], true);
+    let unset = warnings(&harness, "DELETE", None).await;
+    assert!(unset.iter().any(|text| text.contains("logs are kept for 7d now")), "{unset:?}");
+}
+
 #[tokio::test]
 async fn whoever_has_not_seen_the_last_change_is_told() {
     let harness = guarded().await;
@@ -226,8 +281,9 @@ async fn while_the_bus_is_away_known_tokens_hold_and_changes_are_refused() {
     assert_eq!(refused.status.as_u16(), 503);
     assert!(refused.text().contains("may still take effect"), "{}", refused.text());
     harness.bus.outage.end();
-    let app = harness.app.clone();
-    wait_until("the bus is back", move || app.settings.book().is_read()).await;
+    let accepted = ask(&harness, "PUT", RETENTION, &token, Some(r#"{"logs":"3d"}"#)).await;
+    assert_eq!(accepted.status.as_u16(), 200, "{}", accepted.text());
+    assert_eq!(span(&accepted.json(), "logs").1, json!("3d"));
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ const MAX_BURST: f64 = 500.0;
 /// Requests that were refused, until the client is.
 const MAX_REFUSED: usize = 50;
 
+/// Close code of our own, after the status 401, by which the dashboard knows that it must ask for a token.
+const UNAUTHORIZED: u16 = 4401;
+
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct End {
@@ -236,15 +239,14 @@ impl Writer<'_> {
             let due = self.session.next_due(self.app);
             let look_again = looked + LOOK_EVERY;
             let outcome = tokio::select! {
+                // First what ends the connection: a client that never stops asking would else hold it.
                 biased;
+                () = shutdown.requested() => return self.close(self.leave()).await,
                 reply = replies.recv() => match reply {
                     Some(Outgoing::Text(text)) => self.send(Message::Text(text.into())).await,
                     Some(Outgoing::Close(end)) => return self.close(end).await,
                     None => return,
                 },
-                () = shutdown.requested() => {
-                    return self.close(End { code: close_code::AWAY, reason: "the server stops" }).await;
-                }
                 _ = pings.tick() => self.ping(ping).await,
                 () = sleep_until(due.unwrap_or(look_again).max(look_again)), if due.is_some() => {
                     looked = Instant::now();
@@ -257,6 +259,15 @@ impl Writer<'_> {
             if outcome.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Why the connection is asked to end: all are, or only this one.
+    fn leave(&self) -> End {
+        if self.app.shutdown.is_requested() {
+            End { code: close_code::AWAY, reason: "the server stops" }
+        } else {
+            End { code: UNAUTHORIZED, reason: "the token was revoked" }
         }
     }
 

@@ -110,7 +110,8 @@ impl Setup {
             None => policy::find_keeper(&self.client).await?,
         };
         let retention = match self.retention.of(DocumentKind::Log) {
-            Some(known) => Wanted::Exactly(known),
+            Some(known) if self.retention.is_set(DocumentKind::Log) => Wanted::Exactly(known),
+            Some(known) => Wanted::AtLeast(known),
             None => Wanted::Created(self.config.retention),
         };
         policy::put(&self.client, keeper, &self.names, retention).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use elasticsearch::CountParts;
-use elasticsearch::indices::IndicesDeleteParts;
+use elasticsearch::indices::{IndicesDeleteParts, IndicesRefreshParts};
 use reqwest::Method;
 use sentinel_runtime::{Backoff, clock};
 use serde_json::json;
@@ -36,6 +36,9 @@ pub(super) struct Upkeep {
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
+
+/// Names of indexes in one request: its line stays well below the 4 KiB that servers take.
+const MAX_NAMES: usize = 50;
 
 /// What is shown of the store's size is this old at most.
 const STATS_INTERVAL: Duration = Duration::from_secs(60);
@@ -96,8 +99,13 @@ impl Upkeep {
         if keeper != Keeper::Us && !self.reader.retention.is_set(DocumentKind::Log) {
             expired.retain(|target| target.kind == DocumentKind::Event);
         }
-        if expired.iter().any(|target| target.kind == DocumentKind::Event) {
-            // Events that are still seen keep the index of their first day.
+        let is_event = |target: &&Target| target.kind == DocumentKind::Event;
+        let events: Vec<_> =
+            expired.iter().filter(is_event).map(|target| self.reader.names.index(*target)).collect();
+        if !events.is_empty() {
+            // Events that are still seen keep the index of their first day. One that was seen a moment ago is not found
+            // before the index is refreshed.
+            self.refresh(&events).await?;
             let newest = self.reader.newest_events().await?;
             let is_kept = |target: &Target| {
                 let newest_ms = newest.get(target).copied();
@@ -107,6 +115,18 @@ impl Upkeep {
         }
         for target in expired {
             self.delete(target).await?;
+        }
+        Ok(())
+    }
+
+    async fn refresh(&self, indexes: &[String]) -> Result<(), Failure> {
+        for some in indexes.chunks(MAX_NAMES) {
+            let names: Vec<&str> = some.iter().map(String::as_str).collect();
+            let path = IndicesRefreshParts::Index(&names).url();
+            let query = [("ignore_unavailable", "true"), ("allow_no_indices", "true")];
+            let (operation, path) = ("retention", &*path);
+            let call = Call { operation, method: Method::POST, path, query: &query, body: Payload::Empty };
+            self.client.send(call).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use tantivy::collector::Collector;
+use tantivy::query::{Query as _, TermQuery};
+use tantivy::schema::IndexRecordOption;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, TantivyError, Term};
 
 use super::collect::Found;
@@ -78,6 +80,13 @@ impl Day {
     /// Whether a committed document has this id.
     pub(super) fn has(&self, id: DocumentId) -> Result<bool, LogStoreError> {
         Ok(self.reader.searcher().doc_freq(&self.id_term(id)).map_err(storage)? > 0)
+    }
+
+    /// Whether a committed document is of this kind.
+    pub(super) fn has_any(&self, kind: DocumentKind) -> Result<bool, LogStoreError> {
+        // Not the term's frequency, which also counts what is only marked as deleted.
+        let query = TermQuery::new(self.kind_term(kind), IndexRecordOption::Basic);
+        Ok(query.count(&self.reader.searcher()).map_err(storage)? > 0)
     }
 
     pub(super) fn run<C: Collector>(

@@ -1,8 +1,13 @@
 use sentinel_model::{Kept, RetentionSetting, Timestamp};
 use sentinel_runtime::{ComponentState, DataDir, Health, Registry, clock};
+use sentinel_testkit::wait_until;
 
-use crate::contract::{all_of, line, suite};
-use crate::{Config, Document, DocumentId, DocumentKind, Handles, Order, SearchQuery, open};
+use super::day::Day;
+use crate::contract::{all_of, line, retention, suite};
+use crate::day::DayNumber;
+use crate::{Config, Document, DocumentFilter, DocumentId, DocumentKind, Handles, Order, SearchQuery, open};
+
+const DAY_NS: i64 = 86_400_000_000_000;
 
 fn store(folder: &std::path::Path) -> Handles {
     let config = Config::Embedded {
@@ -16,6 +21,12 @@ fn store(folder: &std::path::Path) -> Handles {
 async fn keeps_the_contract() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     suite(&store(folder.path()), clock::now_millis()).await;
+}
+
+#[tokio::test]
+async fn keeps_the_contract_of_the_retention() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    retention(&store(folder.path()), 3).await;
 }
 
 #[tokio::test]
@@ -113,6 +124,59 @@ async fn what_somebody_has_set_is_deleted_by_kind_at_once_and_nothing_before_it_
     assert_eq!(set(&[(Kept::Logs, 1), (Kept::Events, 9)]).await, (1, 3), "also what came later");
     assert_eq!(set(&[(Kept::Logs, 1)]).await, (1, 2), "events as configured: three days");
     assert_eq!(store.reader.stats().await.expect("stats").days.len(), 2);
+}
+
+/// `2026-11-19`, where it is the 21st and two days are asked for.
+fn name_of(days_ago: i64) -> String {
+    DayNumber::holding_ns(clock::now_nanos() - days_ago * DAY_NS).name()
+}
+
+#[tokio::test]
+async fn days_that_are_past_the_retention_of_one_kind_keep_no_writer() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let event = |id, days: i64| Document {
+        kind: DocumentKind::Event,
+        ..line("c", id, clock::now_nanos() - days * DAY_NS, "x")
+    };
+    let both = [event(1, 5), Document { kind: DocumentKind::Log, ..event(2, 5) }, event(3, 6)];
+    store(folder.path()).writer.write(both.to_vec()).await.expect("a write");
+    let (both, events) = (folder.path().join(name_of(5)), folder.path().join(name_of(6)));
+    let is_free = |path: &std::path::Path| {
+        let day = Day::open(path, DayNumber::MIN).expect("a day");
+        day.writer().is_ok()
+    };
+    wait_until("the first store has gone", || is_free(&both) && is_free(&events)).await;
+    let lock = events.join(".tantivy-writer.lock");
+    std::fs::remove_file(&lock).expect("the lock of the last writer");
+
+    let store = store(folder.path());
+    let kept = RetentionSetting::new([(Kept::Events, std::time::Duration::from_secs(9 * 86_400))]);
+    store.writer.keep(&kept.expect("within the bounds")).await.expect("set");
+    let all = |kind| DocumentFilter { start: Timestamp::MIN, end: Timestamp::MAX, ..all_of("c", kind) };
+    let count = async |kind| store.reader.count(&all(kind)).await.expect("a count");
+    assert_eq!((count(DocumentKind::Log).await, count(DocumentKind::Event).await), (0, 2));
+    assert!(!lock.exists(), "there was nothing to delete");
+    assert!(is_free(&both), "its writer has gone");
+}
+
+#[tokio::test]
+async fn a_day_that_cannot_be_deleted_is_tried_again_and_holds_up_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let days = ["2001-01-01", "2001-01-02"].map(|name| folder.path().join(name));
+    days.iter().for_each(|day| std::fs::create_dir(day).expect("an old day"));
+    let store = store(folder.path());
+    // No folder, so that deleting it as one fails.
+    std::fs::remove_dir_all(&days[0]).expect("remove");
+    std::fs::write(&days[0], "").expect("a file");
+    for _ in 0..2 {
+        let kept = store.writer.keep(&RetentionSetting::default()).await;
+        assert!(kept.is_err_and(|error| error.to_string().contains("2001-01-01")));
+        assert!(!days[1].exists());
+        assert_eq!(store.reader.stats().await.expect("stats").days, ["2001-01-01"]);
+    }
+    std::fs::remove_file(&days[0]).expect("remove");
+    store.writer.keep(&RetentionSetting::default()).await.expect("it has gone");
+    assert_eq!(store.reader.stats().await.expect("stats").days, [""; 0]);
 }
 
 #[tokio::test]

@@ -299,20 +299,37 @@ impl Worker {
         let first = logs.min(events);
         self.writers.retain(|number, _| *number >= first);
         self.cleared.retain(|number, _| *number >= first);
-        self.days.drop_before(first)?;
+        let dropped = self.days.drop_before(first);
         let kind = if logs < events { DocumentKind::Event } else { DocumentKind::Log };
-        let partly = self.days.all().into_iter().filter(|day| day.number() < logs.max(events));
+        let is_partly = |day: &Arc<Day>| (first..logs.max(events)).contains(&day.number());
+        let partly = self.days.all().into_iter().filter(is_partly);
         for day in partly.collect::<Vec<_>>() {
             if self.cleared.get(&day.number()) == Some(&kind) {
                 continue;
             }
-            info!(day = day.number().name(), ?kind, "deleting what is past its retention of a day");
-            let target = self.writer(day.number())?;
-            target.writer.delete_term(day.kind_term(kind));
-            target.writer.commit().map_err(storage)?;
-            day.reload()?;
+            // Most days have only ever had the other kind, or were cleared before the last start.
+            let is_dirty = self.writers.get(&day.number()).is_some_and(|writer| writer.is_dirty);
+            if is_dirty || day.has_any(kind)? {
+                self.clear(&day, kind)?;
+            }
             self.cleared.insert(day.number(), kind);
         }
-        Ok(())
+        dropped
+    }
+
+    /// Deletes all documents of a kind. A writer that is made for it is not kept: each has threads and memory, and there
+    /// may be hundreds of days.
+    fn clear(&mut self, day: &Day, kind: DocumentKind) -> Result<(), LogStoreError> {
+        let number = day.number();
+        info!(day = number.name(), ?kind, "deleting what is past its retention of a day");
+        let was_there = self.writers.contains_key(&number);
+        let target = self.writer(number)?;
+        target.writer.delete_term(day.kind_term(kind));
+        let committed = target.writer.commit().map_err(storage);
+        if !was_there {
+            self.writers.remove(&number);
+        }
+        committed?;
+        day.reload()
     }
 }

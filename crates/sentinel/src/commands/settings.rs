@@ -26,9 +26,9 @@ pub async fn run(server: &Server, command: &SettingsCommand) -> anyhow::Result<E
         Some(RetentionCommand::Set { spans, yes }) => (changed(set(&before), spans)?, *yes),
         Some(RetentionCommand::Unset { yes }) => (Spans::new(), *yes),
     };
-    let shorter = shorter(&before, &spans)?;
-    if !shorter.is_empty() && !is_sure {
-        anyhow::bail!("this deletes data for good: {}; add --yes if that is meant", shorter.join(", "));
+    let deleting = deleting(&before, &spans)?;
+    if !deleting.is_empty() && !is_sure {
+        anyhow::bail!("this may delete data for good: {}; add --yes if that is meant", deleting.join(", "));
     }
     let request = match command {
         Some(RetentionCommand::Unset { .. }) => request(Method::DELETE),
@@ -43,14 +43,24 @@ fn at(request: RequestBuilder, before: &Value) -> RequestBuilder {
     request.header("if-match", format!("\"{}\"", before["revision"]))
 }
 
-fn rows(answer: &Value) -> impl Iterator<Item = (&str, Option<&str>, Option<&str>)> {
+struct Row<'a> {
+    name: &'a str,
+    configured: Option<&'a str>,
+    set: Option<&'a str>,
+    may_be_longer: bool,
+}
+
+fn rows(answer: &Value) -> impl Iterator<Item = Row<'_>> {
     let rows = answer["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
-    rows.iter()
-        .filter_map(|row| Some((row["name"].as_str()?, row["configured"].as_str(), row["set"].as_str())))
+    rows.iter().filter_map(|row| {
+        let (configured, set) = (row["configured"].as_str(), row["set"].as_str());
+        let may_be_longer = row["may_be_longer"].as_bool().unwrap_or_default();
+        Some(Row { name: row["name"].as_str()?, configured, set, may_be_longer })
+    })
 }
 
 fn set(answer: &Value) -> Spans {
-    rows(answer).filter_map(|(name, _, set)| Some((name.to_owned(), set?.to_owned()))).collect()
+    rows(answer).filter_map(|row| Some((row.name.to_owned(), row.set?.to_owned()))).collect()
 }
 
 fn changed(mut spans: Spans, changes: &[String]) -> anyhow::Result<Spans> {
@@ -69,27 +79,38 @@ fn changed(mut spans: Spans, changes: &[String]) -> anyhow::Result<Spans> {
     Ok(spans)
 }
 
-/// What is kept for less time than before, in words.
-fn shorter(before: &Value, spans: &Spans) -> anyhow::Result<Vec<String>> {
-    let mut shorter = Vec::new();
-    for (name, configured, set) in rows(before) {
+/// What is, or may be, kept for less time than before, in words.
+fn deleting(before: &Value, spans: &Spans) -> anyhow::Result<Vec<String>> {
+    let mut deleting = Vec::new();
+    if before["is_unreadable"].as_bool().unwrap_or_default() {
+        deleting.push("what a later version has set is removed, and may have been longer".to_owned());
+    }
+    for Row { name, configured, set, may_be_longer } in rows(before) {
         let read = |text: &str| -> anyhow::Result<Duration> {
             duration::parse(text)
                 .with_context(|| format!("{name}: {text:?} is no span of time such as 12h or 7d"))
         };
-        let (now, then) = (set.or(configured), spans.get(name).map(String::as_str).or(configured));
-        if let (Some(now), Some(then)) = (now, then)
-            && read(then)? < read(now)?
-        {
-            shorter.push(format!("{name} {now} -> {then}"));
+        let then = spans.get(name).map(String::as_str);
+        match (set, then) {
+            (None, Some(then)) if may_be_longer => {
+                read(then)?;
+                deleting.push(format!("{name}, of which the server may keep more -> {then}"));
+            }
+            _ => {
+                if let (Some(now), Some(then)) = (set.or(configured), then.or(configured))
+                    && read(then)? < read(now)?
+                {
+                    deleting.push(format!("{name} {now} -> {then}"));
+                }
+            }
         }
     }
-    Ok(shorter)
+    Ok(deleting)
 }
 
 fn table(answer: &Value) -> String {
     let mut text = format!("{:<12} {:>10} {:>10}\n", "", "configured", "set");
-    for (name, configured, set) in rows(answer) {
+    for Row { name, configured, set, .. } in rows(answer) {
         text.push_str(&format!("{name:<12} {:>10} {:>10}\n", configured.unwrap_or("?"), set.unwrap_or("-")));
     }
     if let (Some(at), Some(by)) = (answer["changed"].as_str(), answer["changed_by"].as_str()) {
@@ -126,16 +147,34 @@ mod tests {
         }
     }
 
+    fn spans(text: &[(&str, &str)]) -> Spans {
+        text.iter().map(|(name, span)| ((*name).to_owned(), (*span).to_owned())).collect()
+    }
+
     #[test]
     fn what_would_delete_is_named() {
-        let spans = |text: &[(&str, &str)]| {
-            text.iter().map(|(name, span)| ((*name).to_owned(), (*span).to_owned())).collect::<Spans>()
-        };
-        let shorter = |text| shorter(&answer(), &spans(text)).expect("spans");
-        assert_eq!(shorter(&[("logs", "10d"), ("events", "8d")]), [""; 0]);
-        assert_eq!(shorter(&[]), ["logs 10d -> 7d"]);
-        assert_eq!(shorter(&[("logs", "240h"), ("events", "1d")]), ["events 7d -> 1d"]);
-        assert!(super::shorter(&answer(), &spans(&[("logs", "soon")])).is_err());
+        let deleting = |text| deleting(&answer(), &spans(text)).expect("spans");
+        assert_eq!(deleting(&[("logs", "10d"), ("events", "8d")]), [""; 0]);
+        assert_eq!(deleting(&[]), ["logs 10d -> 7d"]);
+        assert_eq!(deleting(&[("logs", "240h"), ("events", "1d")]), ["events 7d -> 1d"]);
+        assert!(super::deleting(&answer(), &spans(&[("logs", "soon")])).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_may_delete() {
+        // A bucket still has 90 days of what was set and unset.
+        let mut answer = answer();
+        answer["spans"][1]["may_be_longer"] = json!(true);
+        let named = deleting(&answer, &spans(&[("logs", "10d"), ("events", "30d")])).expect("spans");
+        assert_eq!(named, ["events, of which the server may keep more -> 30d"]);
+        assert_eq!(deleting(&answer, &spans(&[("logs", "10d")])).expect("spans"), [""; 0]);
+        answer["spans"][1]["set"] = json!("30d");
+        let longer = spans(&[("logs", "10d"), ("events", "40d")]);
+        assert_eq!(deleting(&answer, &longer).expect("spans"), [""; 0], "as it was set");
+        let unreadable = json!({"revision": 3, "is_unreadable": true, "spans": [
+            {"name": "logs", "configured": "7d", "set": null},
+        ]});
+        assert_eq!(deleting(&unreadable, &Spans::new()).expect("spans").len(), 1);
     }
 
     #[test]

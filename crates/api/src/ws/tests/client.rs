@@ -97,10 +97,17 @@ impl Client {
     }
 
     /// Reads on until the server closes, and tells its code.
-    pub async fn close_code(mut self) -> Option<u16> {
+    pub async fn close_code(self) -> Option<u16> {
+        self.close_frame().await.map(|(code, _)| code)
+    }
+
+    /// The same with its reason.
+    pub async fn close_frame(mut self) -> Option<(u16, String)> {
         loop {
             match timeout(PATIENCE, self.socket.next()).await.expect("a close in time") {
-                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(Message::Close(frame))) => {
+                    return frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return None,
             }

@@ -80,6 +80,9 @@ async fn elasticsearch_is_given_a_policy_once() {
     write(&other).await.expect("a write");
     assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), 1);
     other.writer.keep(&RetentionSetting::default()).await.expect("as configured");
+    assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), 1, "configuration only lengthens");
+    let longer = store(&stub.url, 9);
+    longer.writer.keep(&RetentionSetting::default()).await.expect("as configured");
     assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), 2);
     let set =
         RetentionSetting::new([(Kept::Logs, Duration::from_secs(5 * 86_400))]).expect("within the bounds");
@@ -88,6 +91,11 @@ async fn elasticsearch_is_given_a_policy_once() {
         let policies = puts("/_ilm/policy/logs-sentinel.kubernetes");
         let age = body(&policies[2])["policy"]["phases"]["delete"]["min_age"].clone();
         assert_eq!((policies.len(), age), (3, json!(format!("{}s", 6 * 86_400))));
+    }
+    // Unset again, the longest configuration counts.
+    for (store, n_puts) in [(&other, 3), (&longer, 4), (&other, 4)] {
+        store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
+        assert_eq!(puts("/_ilm/policy/logs-sentinel.kubernetes").len(), n_puts);
     }
 }
 
@@ -125,7 +133,7 @@ fn ism() -> impl FnMut(&Asked) -> Option<Reply> + Send {
 #[tokio::test]
 async fn opensearch_is_given_a_policy_and_a_new_one_when_it_changes() {
     let stub = Stub::start(ism()).await;
-    for days in [7, 7, 3, 3] {
+    for days in [3, 3, 7, 7, 3] {
         let store = store(&stub.url, days);
         write(&store).await.expect("a write");
         store.writer.keep(&RetentionSetting::default()).await.expect("as configured");
@@ -137,7 +145,7 @@ async fn opensearch_is_given_a_policy_and_a_new_one_when_it_changes() {
     let policy = &body(&puts[1])["policy"];
     assert_eq!(policy["ism_template"][0]["index_patterns"], json!(["logs-sentinel.kubernetes-*"]));
     let transition = &policy["states"][0]["transitions"][0];
-    assert_eq!(transition["conditions"]["min_index_age"], format!("{}s", 4 * 86_400));
+    assert_eq!(transition["conditions"]["min_index_age"], format!("{}s", 8 * 86_400));
     let template = &stub.asked("/_index_template/logs-sentinel.kubernetes");
     assert!(template.iter().all(|asked| !asked.body.contains("lifecycle")));
 }

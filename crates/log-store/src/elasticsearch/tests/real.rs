@@ -8,7 +8,7 @@ use sentinel_testkit::{stack, wait_until};
 use serde_json::json;
 
 use super::admin::Admin;
-use crate::contract::{all_of, line, suite};
+use crate::contract::{all_of, line, retention, suite};
 use crate::day::DayNumber;
 use crate::{
     Config, Document, DocumentField, DocumentFilter, DocumentKind, ElasticsearchConfig, FieldFilter, Handles,
@@ -73,6 +73,11 @@ async fn on_each<F: Future<Output = ()>>(test: impl Fn(Admin) -> F) {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract() {
     on_each(async |admin| suite(&store(&admin, &Health::default()), clock::now_millis()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_contract_of_the_retention() {
+    on_each(async |admin| retention(&store(&admin, &Health::default()), 3).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -302,10 +307,14 @@ async fn days_past_the_retention_go_and_events_that_are_still_seen_stay() {
         let (now, long_ago) = (clock::now_nanos(), clock::now_nanos() - 40 * DAY_NS);
         let put = |index: &str, at_ns: i64| {
             let time = super::super::document::time(at_ns);
-            let mapping = "{\"mappings\":{\"properties\":{\"@timestamp\":{\"type\":\"date_nanos\"}}}}";
-            admin.make("PUT", &format!("/{index}"), mapping);
+            // What was written last is not found before somebody refreshes.
+            let body = json!({
+                "settings": { "index.refresh_interval": "-1" },
+                "mappings": { "properties": { "@timestamp": { "type": "date_nanos" } } },
+            });
+            admin.make("PUT", &format!("/{index}"), &body.to_string());
             let document = json!({ "@timestamp": time }).to_string();
-            admin.make("PUT", &format!("/{index}/_doc/1?refresh=true"), &document);
+            admin.make("PUT", &format!("/{index}/_doc/1"), &document);
         };
         let (old, older) = (day(long_ago), day(long_ago - DAY_NS));
         put(&admin.logs(&old), long_ago);

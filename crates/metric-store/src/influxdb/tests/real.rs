@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sentinel_model::Timestamp;
+use sentinel_model::{Aggregate, Resolution, Timestamp, Window};
 use sentinel_runtime::config::Secret;
 use sentinel_runtime::{Health, Registry, clock};
 use sentinel_testkit::stack;
 
-use crate::{Config, Handles, InfluxdbConfig, Retention, contract};
+use crate::{Config, Handles, InfluxdbConfig, Retention, WindowRows, contract};
 
 /// A prefix of its own for each test; its buckets are deleted in the end.
 pub(super) struct Place {
@@ -97,6 +97,12 @@ async fn keeps_its_limits() {
     let hour = Duration::from_secs(3_600);
     place.config.series_limit = 5;
     place.config.retention = Retention { ten_seconds: hour, ..Retention::default() };
+    // Buckets are made with a retention, by which the server refuses from then on: here with a longer one.
+    let longer = Retention { ten_seconds: 2 * hour, ..Retention::default() };
+    let maker = open(InfluxdbConfig { retention: longer, ..place.config.clone() });
+    let window = Window::holding(now(), Resolution::TenSeconds);
+    let rows = vec![contract::row("limited", "0", Aggregate::Single(1.0))];
+    maker.writer.write(vec![WindowRows { window, rows }]).await.expect("a write");
     contract::limits(&place.open(), 5, 3_600_000, now()).await;
     place.clean_up().await;
 }
