@@ -39,11 +39,11 @@ export class MockSettings {
   }
 
   private spans(): RetentionSpan[] {
-    return Object.entries(CONFIGURED).map(([name, configured]) => ({ name, configured, set: this.set[name] ?? null }));
+    return Object.entries(CONFIGURED).map(([name, configured]) => ({ name, configured, set: this.set[name] ?? null, may_be_longer: false }));
   }
 
   private answer(warnings: string[]): Answer {
-    const body: RetentionAnswer = { revision: this.revision, changed: this.changed?.at ?? null, changed_by: this.changed?.by ?? null, spans: this.spans(), warnings };
+    const body: RetentionAnswer = { revision: this.revision, changed: this.changed?.at ?? null, changed_by: this.changed?.by ?? null, spans: this.spans(), is_unreadable: false, warnings };
     return { status: 200, body };
   }
 

@@ -4,11 +4,11 @@ import type { RetentionAnswer } from '../api/types';
 import { changesOf, problemOf, requestOf, spanMs } from './retention';
 
 const answer: RetentionAnswer = {
-  revision: 3, changed: '2026-11-21T10:00:00.000Z', changed_by: 'api.token', warnings: [],
+  revision: 3, changed: '2026-11-21T10:00:00.000Z', changed_by: 'api.token', warnings: [], is_unreadable: false,
   spans: [
-    { name: 'metrics_10s', configured: '2d', set: null },
-    { name: 'logs', configured: '7d', set: '30d' },
-    { name: 'events', configured: null, set: null },
+    { name: 'metrics_10s', configured: '2d', set: null, may_be_longer: false },
+    { name: 'logs', configured: '7d', set: '30d', may_be_longer: true },
+    { name: 'events', configured: null, set: null, may_be_longer: false },
   ],
 };
 
@@ -38,6 +38,10 @@ describe('retention', () => {
     expect(changesOf(answer, { logs: '' })).toEqual([{ name: 'logs', title: 'Logs', from: '30d', to: '7d', isConfigured: true, deletes: true }]);
     expect(deletes({ logs: '31d' })).toEqual([false]);
     expect(deletes({ events: '9d' })).toEqual([true]);
+    // A server may keep more than is configured, until somebody sets a span.
+    const onServers = { ...answer, spans: answer.spans.map((span) => ({ ...span, may_be_longer: true })) };
+    expect(changesOf(onServers, { metrics_10s: '3d', logs: '31d' }).map((change) => change.deletes)).toEqual([true, false]);
+    expect(changesOf({ ...answer, is_unreadable: true }, { metrics_10s: '3d' }).map((change) => change.deletes)).toEqual([true]);
   });
 
   it('sends the whole, as the server replaces the whole', () => {

@@ -66,7 +66,9 @@ export function changesOf(answer: RetentionAnswer, drafts: Drafts): RetentionCha
     const from = effective(span);
     const to = set ?? span.configured;
     const [before, after] = [from === null ? null : spanMs(from), to === null ? null : spanMs(to)];
-    return [{ name: span.name, title: titleOf(span.name), from, to, isConfigured: set === null, deletes: before === null || after === null || after < before }];
+    // A server may hold more than its configuration asks for, and an entry that cannot be read may have asked for more.
+    const isUnknown = answer.is_unreadable || (span.set === null && span.may_be_longer) || before === null || after === null;
+    return [{ name: span.name, title: titleOf(span.name), from, to, isConfigured: set === null, deletes: isUnknown || after < before }];
   });
 }
 
