@@ -123,7 +123,7 @@ impl World {
         }
         let source = Source::start();
         let cluster = folder.path().join("cluster.toml");
-        std::fs::write(&cluster, "[simulator]\npods = 60\nlog_rate = 2.0\n")
+        std::fs::write(&cluster, "[simulator]\npods = 60\nlog_rate = 3.0\n")
             .expect("write its configuration");
         let cluster = cluster.display().to_string();
         let simulator =
