@@ -13,7 +13,7 @@ run=$(mktemp -d /var/tmp/sentinel-test-stack.XXXXXX)
 chmod 755 "$run"
 export SENTINEL_STACK_RUN=$run SENTINEL_STACK_PORT=${SENTINEL_STACK_PORT:-21000} SENTINEL_STACK_REQUIRED=1
 disks=()
-clean() { scripts/stack/down.sh --wipe; ((!${#disks[@]})) || umount "${disks[@]}"; rm -rf "$run"; }
+clean() { scripts/stack/down.sh; ((!${#disks[@]})) || umount "${disks[@]}"; rm -rf "$run"; }
 trap clean EXIT
 small_disk() { # FOLDER: a disk of its own in memory, which the test can make full
   mkdir -p "$1"
