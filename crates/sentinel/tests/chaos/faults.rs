@@ -12,7 +12,7 @@ use sentinel_testkit::stack;
 use crate::disk::Disk;
 use crate::processes::{Role, server, stack_script};
 use crate::proxy::{Mode, Proxy};
-use crate::world::World;
+use crate::world::{World, failed_scrapes};
 
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
@@ -201,7 +201,7 @@ impl World {
     async fn two_collectors(&mut self, seconds: u64) -> u64 {
         let mut rival = self.role("rival", "collector", &self.rival_config);
         tokio::time::sleep(Duration::from_secs(seconds)).await;
-        self.note_end(&rival).await;
+        self.note_end(failed_scrapes(&rival).await);
         rival.signal("-TERM");
         rival.wait();
         1

@@ -41,7 +41,7 @@ pub struct World {
     pub elasticsearch_url: String,
     /// Of topics, groups, buckets and indices.
     pub prefix: String,
-    pub n_collector_kills: u64,
+    n_collector_kills: u64,
     /// Scrapes that ended collectors had given up: a busy machine may not answer in time.
     n_failed_scrapes: u64,
     pub n_poisoned: u64,
@@ -180,15 +180,15 @@ impl World {
         })
     }
 
-    /// To be called before another collector ends.
-    pub async fn note_end(&mut self, collector: &Role) {
+    /// A collector ends that had given up so many scrapes.
+    pub fn note_end(&mut self, n_failed_scrapes: u64) {
         self.n_collector_kills += 1;
-        self.n_failed_scrapes += failed_scrapes(collector).await;
+        self.n_failed_scrapes += n_failed_scrapes;
     }
 
     pub async fn end_collector(&mut self) {
-        self.n_collector_kills += 1;
-        self.n_failed_scrapes += failed_scrapes(&self.collector).await;
+        let n_failed_scrapes = failed_scrapes(&self.collector).await;
+        self.note_end(n_failed_scrapes);
         self.collector.kill();
     }
 
@@ -274,7 +274,7 @@ impl World {
 }
 
 /// By its own metrics.
-async fn failed_scrapes(collector: &Role) -> u64 {
+pub async fn failed_scrapes(collector: &Role) -> u64 {
     let url = format!("{}/metrics", collector.url.trim_end_matches('/'));
     let answer = reqwest::Client::new().get(url).send().await.expect("the collector answers");
     let text = answer.text().await.expect("metrics");
