@@ -133,7 +133,9 @@ mod tests {
     fn tells_the_time_on_the_wall() {
         let clock = Clock::running(None);
         let before = sentinel_runtime::clock::now_millis();
-        assert!((before..=sentinel_runtime::clock::now_millis()).contains(&clock.now().as_millis()));
+        let told = clock.now().as_millis();
+        let after = sentinel_runtime::clock::now_millis();
+        assert!((before..=after).contains(&told), "{before} <= {told} <= {after}");
         assert!(Clock::running(Some(START)).now() >= START);
         assert!(Clock::running(Some(START)).now() < START + Duration::from_secs(60));
     }
