@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const PATIENCE_MS: i64 = 30_000;
 /// One of each node that kubelets always tell, with the time of the scrape: a series that has a time of its own need
 /// not have a sample in every window.
-const METRIC: &str = "kubelet_running_pods";
+const METRIC: &str = "machine_cpu_cores";
 
 impl Probes {
     pub fn new(client: Client, api: &str, n_nodes: u64) -> Self {
