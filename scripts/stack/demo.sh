@@ -62,11 +62,21 @@ log_namespaces = ["*"]
 mode = "url"
 url = "http://127.0.0.1:$((PORT + 70))/kubelet/{node}"
 TOML
+# Collectors publish metrics of their own; those of the other roles are scraped, as in any installation.
+for target in "processor1 127.0.0.1:$((PORT + 71))" "processor2 127.0.0.1:$((PORT + 72))" "api $LISTEN"; do
+  cat >>"$demo/sentinel.toml" <<TOML
+
+[[collector.scrape]]
+name = "sentinel"
+url = "http://${target#* }/metrics"
+labels = { instance = "${target% *}" }
+TOML
+done
 config=(run --config "$demo/sentinel.toml")
 role collector1 "${config[@]}" --role collector --listen 127.0.0.1:0
 role collector2 "${config[@]}" --role collector --listen 127.0.0.1:0
-role processor1 "${config[@]}" --role processor --listen 127.0.0.1:0
-role processor2 "${config[@]}" --role processor --listen 127.0.0.1:0
+role processor1 "${config[@]}" --role processor --listen "127.0.0.1:$((PORT + 71))"
+role processor2 "${config[@]}" --role processor --listen "127.0.0.1:$((PORT + 72))"
 role api "${config[@]}" --role api --listen "$LISTEN"
 wait_for 60 "the API on $LISTEN" curl -fsS -o /dev/null "http://$LISTEN/health"
 say "Dashboard (simulated cluster of $PODS pods): http://$LISTEN  - logs of the roles: $RUN/logs/demo-*.log"

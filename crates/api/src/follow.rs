@@ -6,7 +6,9 @@ use std::time::Duration;
 use ahash::AHashSet;
 use sentinel_bus::{BusError, Delivered, PollLimit, Start};
 use sentinel_log_store::DocumentId;
-use sentinel_model::{CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Topic};
+use sentinel_model::{
+    CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Timestamp, Topic,
+};
 use sentinel_proto::{DecodeError, RollupDecoder, Wire as _};
 use sentinel_runtime::{Backoff, Component, Shutdown, clock};
 use tracing::{debug, warn};
@@ -33,8 +35,10 @@ pub trait Follow: Send {
     /// Everything that was there when reading began has been taken.
     fn caught_up(&mut self, _: &App) {}
 
-    /// Called after each poll.
-    fn rest(&mut self, _: &App) {}
+    /// Called after each poll. Gives what is wrong, if something is, with what to do about it.
+    fn rest(&mut self, _: &App) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// Why a record was not used.
@@ -86,7 +90,11 @@ async fn read<F: Follow>(
             };
             app.own.follow(F::TOPIC.as_str(), outcome);
         }
-        follower.rest(app);
+        match follower.rest(app) {
+            Err(reason) => component.degraded(reason),
+            Ok(()) if is_caught_up => component.ready(),
+            Ok(()) => {}
+        }
     }
 }
 
@@ -128,8 +136,9 @@ impl Follow for FollowObjects {
         }
     }
 
-    fn rest(&mut self, app: &App) {
+    fn rest(&mut self, app: &App) -> Result<(), String> {
         app.own.objects.set(app.objects.count() as i64);
+        Ok(())
     }
 }
 
@@ -147,6 +156,26 @@ pub struct FollowLive {
     /// One for each partition: streams do not cross them.
     decoders: Vec<RollupDecoder>,
     canaries: CanaryWindows,
+    refusals: Refusals,
+}
+
+/// Windows that found no room, and when the last of them did not.
+#[derive(Debug, Default)]
+struct Refusals {
+    n: u64,
+    last: Option<Timestamp>,
+}
+
+impl Refusals {
+    /// A limit that is reached is told for this long after each window that it kept out.
+    const TOLD_MS: i64 = 60_000;
+
+    fn are_recent(&mut self, n: u64, now: Timestamp) -> bool {
+        if n > self.n {
+            (self.n, self.last) = (n, Some(now));
+        }
+        self.last.is_some_and(|last| now.millis_since(last) < Self::TOLD_MS)
+    }
 }
 
 impl Follow for FollowLive {
@@ -179,9 +208,18 @@ impl Follow for FollowLive {
         Ok(())
     }
 
-    fn rest(&mut self, app: &App) {
+    fn rest(&mut self, app: &App) -> Result<(), String> {
+        let n_refused = app.live.n_refused();
         app.own.live_series.set(app.live.n_series() as i64);
-        app.own.live_refused.set(app.live.n_refused() as i64);
+        app.own.live_refused.set(n_refused as i64);
+        if !self.refusals.are_recent(n_refused, app.now()) {
+            return Ok(());
+        }
+        let limit = app.config.limits.live_series;
+        Err(format!(
+            "more series move than api.limits.live_series = {limit} lets in: the others are shown once they are stored, \
+             by processor.allowed_lateness later; raise it, some 1.3 KiB of memory for each series"
+        ))
     }
 }
 

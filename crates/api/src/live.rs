@@ -23,6 +23,11 @@ pub const N_WINDOWS: usize = 18;
 /// A series that has not moved for this long is forgotten.
 const FORGET_MS: i64 = 3 * 60 * 1_000;
 
+/// What this product tells of itself finds room however many series there are, or nothing would tell why they are
+/// too many: series beyond the limit that it may have, some hundreds for each process.
+const OWN_ROOM: usize = 20_000;
+const OWN_PREFIX: &str = "sentinel_";
+
 /// Number of a series for as long as this process lives; never used again.
 pub type LiveId = u32;
 
@@ -137,7 +142,7 @@ impl Live {
         self.inner.read().series.len()
     }
 
-    /// Series that were not taken in because there were too many.
+    /// Windows that were not taken in because there were too many series.
     pub fn n_refused(&self) -> u64 {
         self.inner.read().n_refused
     }
@@ -163,7 +168,7 @@ impl Inner {
         let known = slot.id.filter(|id| self.series.contains_key(id));
         let id = match known.or_else(|| self.by_labels.get(&slot.series.labels).copied()) {
             Some(id) => id,
-            None if self.series.len() >= max_series => {
+            None if self.series.len() >= room_for(&slot.series, max_series) => {
                 self.n_refused += 1;
                 return;
             }
@@ -225,6 +230,12 @@ impl Inner {
             None => self.by_name.values().for_each(|ids| look(ids)),
         }
     }
+}
+
+/// How many series there may be for this one to be let in.
+fn room_for(series: &Series, max_series: usize) -> usize {
+    let is_own = series.labels.metric_name().starts_with(OWN_PREFIX);
+    if is_own { max_series.saturating_add(OWN_ROOM) } else { max_series }
 }
 
 /// Replaces the window of the same start, or adds it in its place; the oldest one makes room.

@@ -91,6 +91,20 @@ fn a_new_epoch_gives_numbers_a_new_meaning() {
 }
 
 #[test]
+fn own_metrics_find_room_however_many_series_there_are() {
+    let live = Live::new(2);
+    live.apply(batch(10, &["a", "b", "c"], &[(0, 1.0), (1, 1.0), (2, 1.0)]), at(11));
+    let labels = Labels::from_pairs([("__name__", "sentinel_api_live_series")]).expect("unique names");
+    let mut own = batch(10, &[], &[(0, 2.0)]);
+    own.stream = "p1".into();
+    own.is_key = true;
+    own.defined = vec![(SeriesRef(0), Series { labels, kind: MetricKind::Gauge })];
+    live.apply(own, at(11));
+    assert_eq!((live.n_series(), live.n_refused()), (3, 1));
+    assert_eq!(live.sum(&Selector::metric("sentinel_api_live_series")), Some(2.0));
+}
+
+#[test]
 fn forgets_what_does_not_move_and_refuses_what_is_too_much() {
     let live = Live::new(2);
     live.apply(batch(10, &["a", "b", "c"], &[(0, 1.0), (1, 1.0), (2, 1.0)]), at(11));

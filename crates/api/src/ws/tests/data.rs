@@ -162,6 +162,21 @@ async fn usage_that_was_measured_before_a_pods_end_is_kept_back() {
 }
 
 #[tokio::test]
+async fn too_many_series_are_told_with_what_to_raise() {
+    let mut config = any_port();
+    config.limits.live_series = 2;
+    let served = Served::with(config).await;
+    let rows: Vec<_> =
+        ["a", "b", "c"].map(|pod| (series(MetricKind::Gauge, "m", &[("pod", pod)]), 1.0)).into();
+    served.put_window(&mut encoder(), window(1), &rows).await;
+    wait_until("it is told", || served.health.report().is_degraded).await;
+    let told = format!("{:?}", served.health.report());
+    assert!(told.contains("api.limits.live_series = 2"), "{told}");
+    assert_eq!(served.metric("sentinel_api_live_refused_windows"), 1.0);
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn usage_and_pipeline_come_at_once() {
     let served = Served::start().await;
     let labels =
