@@ -23,7 +23,7 @@ use super::view::{Life, View};
 use crate::SourceContext;
 use crate::metrics::OwnedUnits;
 use positions::Positions;
-use reader::{ContainerName, Reader, unit};
+use reader::{Beginning, ContainerName, Reader, unit};
 
 /// What all readers share. Cheap to clone.
 #[derive(Clone)]
@@ -75,13 +75,22 @@ impl Logs {
         let mut revision = self.view.revision();
         let mut changes = self.context.ownership.changes();
         let mut running: HashMap<ContainerName, Running> = HashMap::new();
+        // What comes up from now on is new; what is there, or comes with a change of shares, may have been read.
+        let mut beginning = Beginning::Backfill;
         loop {
             revision.mark_unchanged();
             running.retain(|_, reader| !reader.task.is_finished());
             self.stop_readers(&mut running).await;
-            self.start_readers(&mut running, &shutdown);
-            match shutdown.guard(changes.or(revision.changed())).await {
-                Some(Ok(())) => {}
+            self.start_readers(&mut running, beginning, &shutdown);
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = changes.next() => Ok(Beginning::Backfill),
+                    changed = revision.changed() => changed.map(|()| Beginning::FirstLine),
+                }
+            };
+            match shutdown.guard(next).await {
+                Some(Ok(next)) => beginning = next,
                 Some(Err(_)) | None => break,
             }
         }
@@ -108,7 +117,12 @@ impl Logs {
         }
     }
 
-    fn start_readers(&self, running: &mut HashMap<ContainerName, Running>, shutdown: &Shutdown) {
+    fn start_readers(
+        &self,
+        running: &mut HashMap<ContainerName, Running>,
+        beginning: Beginning,
+        shutdown: &Shutdown,
+    ) {
         let wanted = self.wanted();
         let n_wanted = wanted.len();
         let is_first = running.is_empty();
@@ -123,7 +137,7 @@ impl Logs {
             debug!(log = name.key(), "reading a log");
             n_started += 1;
             let (trigger, stop) = shutdown.child();
-            let reader = Reader::new(self.clone(), name.clone());
+            let reader = Reader::new(self.clone(), name.clone(), beginning);
             running.insert(name, Running { trigger, task: spawn("log", reader.run(stop)) });
         }
         if is_first && n_started > 0 {

@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// a few lines.
 const MAX_REMEMBERED: usize = 32;
 
+/// While all lines that were taken are remembered, one that is older than the first of them may still come.
+const DISORDER_NS: i64 = 10_000_000_000;
+
 /// What identifies a line: when it was written and a hash of it.
 pub(crate) type LineId = (i64, u64);
 
@@ -33,9 +36,9 @@ pub(crate) struct Position {
 }
 
 impl Position {
-    /// Before everything that was written since `since_ns`.
-    pub(crate) fn begin(restart_count: u32, since_ns: i64) -> Self {
-        Self { restart_count, window: since_ns, ..Self::default() }
+    /// Before everything that an instance wrote.
+    pub(crate) fn begin(restart_count: u32) -> Self {
+        Self { restart_count, ..Self::default() }
     }
 
     /// The next instance: its lines come after those of the one before.
@@ -43,9 +46,13 @@ impl Position {
         Self { restart_count, is_complete: false, ..self.clone() }
     }
 
-    /// From when to ask for lines.
-    pub(crate) const fn since_ns(&self) -> i64 {
-        self.window
+    /// From when to ask for lines, by the clock that dates them; `None` before the first line.
+    pub(crate) fn since_ns(&self) -> Option<i64> {
+        if self.window > 0 {
+            return Some(self.window);
+        }
+        let first = self.lines.iter().map(|(time, _)| *time).min()?;
+        Some(first.saturating_sub(DISORDER_NS))
     }
 
     /// Call when the line is safe.
@@ -118,7 +125,7 @@ mod tests {
 
     #[test]
     fn takes_each_line_once_also_those_of_one_instant() {
-        let mut position = Position::begin(0, 0);
+        let mut position = Position::begin(0);
         for text in ["a", "b", "b"] {
             position.take(line_id(5, text));
         }
@@ -127,28 +134,37 @@ mod tests {
 
     #[test]
     fn takes_a_line_that_comes_late_by_a_little() {
-        let mut position = Position::begin(0, 0);
+        let mut position = Position::begin(0);
         position.take(line_id(10, "out"));
         assert_eq!(new_lines(&position, &[(9, "err"), (10, "out")]), ["err"]);
     }
 
     #[test]
     fn counts_as_taken_what_is_older_than_it_remembers() {
-        let mut position = Position::begin(0, 0);
+        let mut position = Position::begin(0);
         for time in 0..100 {
             position.take(line_id(time, "x"));
         }
-        assert_eq!(position.since_ns(), 68);
+        assert_eq!(position.since_ns(), Some(68));
         assert_eq!(new_lines(&position, &[(67, "late"), (68, "x"), (99, "x"), (99, "y")]), ["y"]);
     }
 
     #[test]
+    fn asks_from_a_little_before_the_first_line_while_it_remembers_all() {
+        let mut position = Position::begin(0);
+        assert_eq!(position.since_ns(), None);
+        position.take(line_id(25_000_000_000, "out"));
+        assert_eq!(position.since_ns(), Some(15_000_000_000));
+        assert_eq!(new_lines(&position, &[(24_000_000_000, "err"), (25_000_000_000, "out")]), ["err"]);
+    }
+
+    #[test]
     fn carries_on_with_the_next_instance() {
-        let mut position = Position::begin(3, 0);
+        let mut position = Position::begin(3);
         position.take(line_id(10, "last words"));
         position.is_complete = true;
         let next = position.next_instance(4);
-        assert_eq!((next.restart_count, next.is_complete, next.since_ns()), (4, false, 0));
+        assert_eq!((next.restart_count, next.is_complete), (4, false));
         assert_eq!(new_lines(&next, &[(10, "last words"), (11, "hello")]), ["hello"]);
     }
 
@@ -165,13 +181,13 @@ mod tests {
             let mut time = 0;
             let lines: Vec<_> = steps.iter().map(|(step, text)| { time += step; line_id(time, &text.to_string()) }).collect();
             let cut = cut.min(lines.len());
-            let mut position = Position::begin(0, 0);
+            let mut position = Position::begin(0);
             for id in &lines[..cut] {
                 position.take(*id);
             }
             let stored = serde_json::to_string(&position).expect("serialises");
             let position: Position = serde_json::from_str(&stored).expect("reads back");
-            let again = lines.iter().filter(|(time, _)| *time >= position.since_ns());
+            let again = lines.iter().filter(|(time, _)| position.since_ns().is_none_or(|since| *time >= since));
             let mut filter = position.filter();
             let new: Vec<_> = again.filter(|id| filter.is_new(**id)).copied().collect();
             // Lines of one instant beyond what is remembered are the only ones that may be missed.

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     fn position(text: &str) -> Position {
-        let mut position = Position::begin(2, 5);
+        let mut position = Position::begin(2);
         position.take(line_id(7, text));
         position
     }

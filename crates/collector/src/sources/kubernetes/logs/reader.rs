@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use kube::client::Body;
 use sentinel_model::LogRecord;
-use sentinel_runtime::clock::now_nanos;
 use sentinel_runtime::{Backoff, Shutdown};
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -62,9 +61,22 @@ pub(super) fn unit(namespace: &str, pod: &str) -> String {
     format!("logs/{namespace}/{pod}")
 }
 
+/// Where reading begins with a container of which no line was taken yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// It started under the eyes of this collector, so that nobody has read it: at its first line, however long
+    /// ago that is.
+    FirstLine,
+    /// It may have been read by another collector, or be old: `logs.backfill` back.
+    Backfill,
+}
+
 pub(super) struct Reader {
     logs: Logs,
     name: ContainerName,
+    beginning: Beginning,
+    /// The kubelet counts back by its own clock, from the moment when it is asked.
+    began: Instant,
     key: String,
     joiner: Joiner,
     rate: RateLimit,
@@ -94,7 +106,7 @@ struct Batch {
 }
 
 impl Reader {
-    pub(super) fn new(logs: Logs, name: ContainerName) -> Self {
+    pub(super) fn new(logs: Logs, name: ContainerName, beginning: Beginning) -> Self {
         let config = &logs.config;
         let bytes = usize::try_from(config.join_bytes).unwrap_or(usize::MAX);
         Self {
@@ -103,8 +115,10 @@ impl Reader {
             redactor: Redactor::default(),
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
             key: name.key(),
+            began: Instant::now(),
             logs,
             name,
+            beginning,
         }
     }
 
@@ -115,7 +129,9 @@ impl Reader {
             let Some((pod, container)) = work else {
                 return self.logs.forget(&self.key).await;
             };
-            let mut current = self.begin(position.take(), &container);
+            // The instance before the current one may not have been read, either.
+            let mut current =
+                position.take().unwrap_or_else(|| Position::begin(container.restart_count.saturating_sub(1)));
             let end = self.read_instances(&mut current, &pod, &container, &shutdown).await;
             position = Some(current);
             match end {
@@ -153,14 +169,16 @@ impl Reader {
         }
     }
 
-    /// Where to begin with a container: where reading ended before, or a little back.
-    fn begin(&self, position: Option<Position>, container: &ContainerFacts) -> Position {
-        position.unwrap_or_else(|| {
-            let back = i64::try_from(self.logs.config.backfill.as_nanos()).unwrap_or(i64::MAX);
-            let since = now_nanos().saturating_sub(back);
-            // The instance before may have ended within that time.
-            Position::begin(container.restart_count.saturating_sub(1), since)
-        })
+    /// Option of a request by which the answer begins where reading is to go on.
+    fn since(&self, position: &Position) -> String {
+        match (position.since_ns(), self.beginning) {
+            (Some(since_ns), _) => format!("&sinceTime={}", encoded(&whole_seconds(since_ns))),
+            (None, Beginning::FirstLine) => String::new(),
+            (None, Beginning::Backfill) => {
+                let back = self.logs.config.backfill + self.began.elapsed();
+                format!("&sinceSeconds={}", back.as_secs().max(1))
+            }
+        }
     }
 
     /// The rest of the instance before, if it was not read to its end, and then the current one.
@@ -204,11 +222,11 @@ impl Reader {
         shutdown: &Shutdown,
     ) -> End {
         let url = format!(
-            "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true&sinceTime={}{option}",
+            "/api/v1/namespaces/{}/pods/{}/log?container={}&timestamps=true{}{option}",
             self.name.namespace,
             self.name.pod,
             self.name.container,
-            encoded(&whole_seconds(position.since_ns())),
+            self.since(position),
         );
         let clients = self.logs.connection.clients();
         match shutdown.guard(open(&clients.api, &url, Accept::Any, OPEN_TIMEOUT)).await {

@@ -64,8 +64,13 @@ impl Scene {
     }
 
     fn pod(&self, namespace: &str, restart_count: u32, state: &Value) {
+        self.named("web-1", namespace, restart_count, state);
+    }
+
+    fn named(&self, name: &str, namespace: &str, restart_count: u32, state: &Value) {
+        let uid = if name == "web-1" { "u" } else { name };
         let pod = json!({
-            "metadata": {"name": "web-1", "namespace": namespace, "uid": "u", "ownerReferences":
+            "metadata": {"name": name, "namespace": namespace, "uid": uid, "ownerReferences":
                 [{"kind": "StatefulSet", "name": "web", "uid": "s", "controller": true}]},
             "spec": {"nodeName": "n1", "containers": [{"name": "app"}]},
             "status": {"containerStatuses": [{"name": "app", "restartCount": restart_count, "state": state}]},
@@ -137,9 +142,25 @@ async fn follows_a_running_container_and_tells_where_its_lines_come_from() {
     assert_eq!(record.timestamp_ns, 1_795_251_138_000_000_001);
     let asked = scene.server.asked().remove(0);
     assert!(
-        asked.starts_with("/api/v1/namespaces/shop/pods/web-1/log?container=app&timestamps=true&sinceTime=")
+        asked.starts_with(
+            "/api/v1/namespaces/shop/pods/web-1/log?container=app&timestamps=true&sinceSeconds="
+        )
     );
     assert!(asked.ends_with("&follow=true"), "{asked}");
+    run.stop().await;
+}
+
+#[tokio::test]
+async fn a_container_that_starts_under_its_eyes_is_read_from_its_first_line() {
+    let scene = Scene::new(|_, _| Reply::ok(line(1, "hello")).then_hang()).await;
+    scene.running(0);
+    let run = scene.start().await;
+    scene.arrived(1).await;
+    scene.named("web-2", "shop", 0, &json!({"running": {}}));
+    scene.arrived(2).await;
+    let asked = scene.server.asked();
+    assert!(asked[0].contains("/web-1/") && asked[0].contains("&sinceSeconds="), "{asked:?}");
+    assert!(asked[1].contains("/web-2/") && !asked[1].contains("since"), "{asked:?}");
     run.stop().await;
 }
 
