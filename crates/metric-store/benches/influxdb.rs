@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sentinel_metric_store::bench::{bodies, n_bytes};
+use sentinel_metric_store::bench::LineMaker;
 use sentinel_metric_store::{Config, Handles, InfluxdbConfig, Row, WindowRows, open};
 use sentinel_model::{
     Aggregate, Labels, METRIC_NAME, MetricKind, Resolution, Series, Summary, Timestamp, Window,
@@ -89,13 +89,14 @@ fn lines(criterion: &mut Criterion) {
     let mut windows = windows(&series(), first(), 2);
     windows[1].rows.truncate(ROWS - SERIES);
     let n_rows: usize = windows.iter().map(|one| one.rows.len()).sum();
-    let packed: usize = bodies(&windows, BATCH_LINES, true).iter().map(Vec::len).sum();
-    let plain = n_bytes(&windows, BATCH_LINES);
+    let maker = LineMaker::new(BATCH_LINES);
+    let packed: usize = maker.bodies(&windows, true).iter().map(Vec::len).sum();
+    let plain = maker.n_bytes(&windows);
     eprintln!("a line: {} bytes, packed {:.1}", plain / n_rows, packed as f64 / n_rows as f64);
     let mut group = criterion.benchmark_group("influxdb");
     group.throughput(Throughput::Elements(n_rows as u64));
-    group.bench_function("rows to lines", |b| b.iter(|| n_bytes(&windows, BATCH_LINES)));
-    group.bench_function("rows to packed lines", |b| b.iter(|| bodies(&windows, BATCH_LINES, true)));
+    group.bench_function("rows to lines", |b| b.iter(|| maker.n_bytes(&windows)));
+    group.bench_function("rows to packed lines", |b| b.iter(|| maker.bodies(&windows, true)));
     group.finish();
 }
 
@@ -148,7 +149,7 @@ async fn bare(config: &InfluxdbConfig, bodies: &[Vec<Vec<u8>>]) -> Duration {
 fn beside_a_bare_writer(_: &mut Criterion) {
     let Some(server) = stack::influxdb() else { return };
     let runtime = Runtime::new().expect("a runtime");
-    let series = series();
+    let (series, maker) = (series(), LineMaker::new(BATCH_LINES));
     for gzip in [false, true] {
         let config = config(&server, gzip);
         let (mut of_ours, mut of_bare) = (Duration::ZERO, Duration::ZERO);
@@ -159,7 +160,7 @@ fn beside_a_bare_writer(_: &mut Criterion) {
             ours(&store, &all[..1]).await;
             for part in all[1..].chunks(2) {
                 let prepared: Vec<Vec<Vec<u8>>> =
-                    part.iter().map(|one| bodies(std::slice::from_ref(one), BATCH_LINES, gzip)).collect();
+                    part.iter().map(|one| maker.bodies(std::slice::from_ref(one), gzip)).collect();
                 of_bare += bare(&config, &prepared).await;
                 of_ours += ours(&store, part).await;
             }

@@ -32,9 +32,9 @@ use sentinel_runtime::{Component, Health, Registry, Task};
 
 #[cfg(feature = "bench")]
 pub(crate) use self::lines::Lines;
-use self::metrics::InfluxdbMetrics;
+pub(crate) use self::metrics::InfluxdbMetrics;
 use self::read::Points;
-use self::server::Server;
+pub(crate) use self::server::Server;
 use crate::metrics::Metrics;
 use crate::{
     InfluxdbConfig, MetricName, MetricReader, MetricStoreError, MetricStoreStats, MetricWriter, RangeQuery,

@@ -29,6 +29,10 @@ pub struct InfluxdbConfig {
     pub retention: Retention,
     /// Values of series beyond this many are refused and counted; each processor counts its own share.
     pub series_limit: usize,
+    /// Bytes of memory in which the names and tags of series are kept ready for their next line, some 300 of each
+    /// series. Beyond them lines cost a quarter more processor time; 0 keeps none.
+    #[serde(with = "bytes")]
+    pub text_cache: u64,
     /// Lines of one request.
     pub batch_lines: usize,
     /// Bytes of one request before compression.
@@ -73,6 +77,7 @@ impl Default for InfluxdbConfig {
             create_buckets: true,
             retention: Retention::default(),
             series_limit: 500_000,
+            text_cache: 64 << 20,
             batch_lines: 5_000,
             batch_bytes: 1 << 20,
             gzip: true,

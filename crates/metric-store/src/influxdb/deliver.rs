@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use sentinel_runtime::spawn_blocking;
@@ -23,6 +24,15 @@ const MAX_REQUESTS: usize = 512;
 pub(crate) struct Delivery {
     pub(crate) rejected: Vec<(RowAt, String)>,
     pub(crate) n_expired: usize,
+}
+
+/// Lines as the bytes of a request, without a copy.
+struct Body(Arc<Lines>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 impl Delivery {
@@ -65,9 +75,9 @@ impl Server {
         let body = Arc::clone(&lines);
         let bytes = if self.config.gzip {
             request = request.header(CONTENT_ENCODING, "gzip");
-            spawn_blocking("gzip", move || body.gzip()).await
+            Bytes::from(spawn_blocking("gzip", move || body.gzip()).await)
         } else {
-            body.bytes().to_vec()
+            Bytes::from_owner(Body(body))
         };
         self.metrics.request_bytes.inc_by(bytes.len() as u64);
         let began = Instant::now();

@@ -1,4 +1,5 @@
-//! Which series this process has written: for the limit of series, and for the kinds of metrics.
+//! Which series this process has written: for the limit of series, for the kinds of metrics, and for their text,
+//! which takes longer to make than all the rest of a line.
 
 use std::collections::hash_map::Entry;
 
@@ -6,6 +7,7 @@ use ahash::HashMap;
 use parking_lot::Mutex;
 use sentinel_model::{MetricKind, SeriesId};
 
+use super::lines::put_series;
 use crate::Row;
 
 /// Between two looks for series that were not written any more, once the limit is reached.
@@ -18,34 +20,42 @@ pub(crate) struct KnownSeries {
     /// Series that are not written for this long are forgotten: their windows are gone from the narrowest
     /// bucket, and so they are new when they come back.
     idle_ms: i64,
+    /// Bytes of text that are kept.
+    text_bytes: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     series: HashMap<SeriesId, Known>,
+    text_bytes: usize,
     swept_ms: i64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Known {
     /// Minute of the last write, which is exact enough.
     minute: u32,
     has_kind: bool,
+    /// Measurement and tags, if there was room.
+    text: Option<Box<[u8]>>,
 }
 
 /// What to do with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Welcome {
-    Known,
-    /// Its metric's kind was not seen with this series before.
-    Kind,
+pub(crate) enum Welcome<'a> {
+    Write {
+        /// Measurement and tags of its line.
+        series: &'a [u8],
+        /// Its metric's kind was not seen with this series before.
+        is_new_kind: bool,
+    },
     OverLimit,
 }
 
 impl KnownSeries {
-    pub(crate) fn new(limit: usize, idle_ms: i64) -> Self {
-        Self { limit, idle_ms, state: Mutex::default() }
+    pub(crate) fn new(limit: usize, idle_ms: i64, text_bytes: usize) -> Self {
+        Self { limit, idle_ms, text_bytes, state: Mutex::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -57,31 +67,41 @@ impl KnownSeries {
         &self,
         now_ms: i64,
         rows: impl Iterator<Item = (T, &'a Row)>,
-        mut each: impl FnMut(T, &'a Row, Welcome),
+        mut each: impl FnMut(T, &'a Row, Welcome<'_>),
     ) {
         let minute = u32::try_from(now_ms / 60_000).unwrap_or(0);
+        let mut made = Vec::new();
         let mut state = self.state.lock();
         for (at, row) in rows {
             if state.series.len() >= self.limit && now_ms.saturating_sub(state.swept_ms) >= SWEEP_MS {
                 state.sweep(now_ms, self.idle_ms);
             }
             let is_full = state.series.len() >= self.limit;
-            let has_kind = row.series.kind != MetricKind::Unknown;
-            let verdict = match state.series.entry(row.id) {
-                Entry::Occupied(mut known) => {
-                    let known = known.get_mut();
-                    known.minute = minute;
-                    let is_news = has_kind && !known.has_kind;
-                    known.has_kind |= has_kind;
-                    if is_news { Welcome::Kind } else { Welcome::Known }
+            let room = self.text_bytes.saturating_sub(state.text_bytes);
+            let known = match state.series.entry(row.id) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(_) if is_full => {
+                    each(at, row, Welcome::OverLimit);
+                    continue;
                 }
-                Entry::Vacant(_) if is_full => Welcome::OverLimit,
-                Entry::Vacant(new) => {
-                    new.insert(Known { minute, has_kind });
-                    if has_kind { Welcome::Kind } else { Welcome::Known }
-                }
+                Entry::Vacant(new) => new.insert(Known { minute, has_kind: false, text: None }),
             };
-            each(at, row, verdict);
+            let has_kind = row.series.kind != MetricKind::Unknown;
+            let is_new_kind = has_kind && !known.has_kind;
+            known.minute = minute;
+            known.has_kind |= has_kind;
+            let mut kept = 0;
+            if known.text.is_none() {
+                made.clear();
+                put_series(&mut made, &row.series.labels);
+                if made.len() <= room {
+                    known.text = Some(made.as_slice().into());
+                    kept = made.len();
+                }
+            }
+            let series = known.text.as_deref().unwrap_or(&made);
+            each(at, row, Welcome::Write { series, is_new_kind });
+            state.text_bytes += kept;
         }
     }
 }
@@ -90,6 +110,8 @@ impl State {
     fn sweep(&mut self, now_ms: i64, idle_ms: i64) {
         self.swept_ms = now_ms;
         self.series.retain(|_, known| now_ms - i64::from(known.minute) * 60_000 < idle_ms);
+        let texts = self.series.values().filter_map(|known| known.text.as_deref());
+        self.text_bytes = texts.map(<[u8]>::len).sum();
     }
 }
 
@@ -102,25 +124,50 @@ mod tests {
 
     const HOUR_MS: i64 = 3_600_000;
 
-    fn verdicts(known: &KnownSeries, now_ms: i64, series: &[&str]) -> Vec<Welcome> {
+    /// What became of each: its text, and whether its kind was new; `None` over the limit.
+    fn verdicts(known: &KnownSeries, now_ms: i64, series: &[&str]) -> Vec<Option<(String, bool)>> {
         let rows: Vec<Row> = series.iter().map(|n| row("m", n, Aggregate::Single(0.0))).collect();
         let mut verdicts = Vec::new();
-        known.welcome(now_ms, rows.iter().enumerate(), |_, _, verdict| verdicts.push(verdict));
+        known.welcome(now_ms, rows.iter().enumerate(), |_, _, verdict| {
+            verdicts.push(match verdict {
+                Welcome::Write { series, is_new_kind } => {
+                    Some((String::from_utf8_lossy(series).into_owned(), is_new_kind))
+                }
+                Welcome::OverLimit => None,
+            });
+        });
         verdicts
+    }
+
+    fn written(n: &str, is_new_kind: bool) -> Option<(String, bool)> {
+        Some((format!("m,n={n}"), is_new_kind))
     }
 
     #[test]
     fn takes_as_many_series_as_the_limit_says_and_tells_of_a_kind_once() {
-        let known = KnownSeries::new(2, HOUR_MS);
+        let known = KnownSeries::new(2, HOUR_MS, 1_000);
         let found = verdicts(&known, 0, &["a", "b", "c", "a"]);
-        assert_eq!(found, [Welcome::Kind, Welcome::Kind, Welcome::OverLimit, Welcome::Known]);
+        assert_eq!(found, [written("a", true), written("b", true), None, written("a", false)]);
     }
 
     #[test]
     fn forgets_series_that_ended() {
-        let known = KnownSeries::new(2, HOUR_MS);
+        let known = KnownSeries::new(2, HOUR_MS, 1_000);
         verdicts(&known, HOUR_MS, &["a", "b"]);
-        assert_eq!(verdicts(&known, 2 * HOUR_MS - 60_000, &["b", "c"]), [Welcome::Known, Welcome::OverLimit]);
-        assert_eq!(verdicts(&known, 2 * HOUR_MS + 60_000, &["c"]), [Welcome::Kind]);
+        assert_eq!(verdicts(&known, 2 * HOUR_MS - 60_000, &["b", "c"]), [written("b", false), None]);
+        assert_eq!(verdicts(&known, 2 * HOUR_MS + 60_000, &["c"]), [written("c", true)]);
+    }
+
+    #[test]
+    fn gives_the_same_text_whether_there_was_room_to_keep_it_or_not() {
+        // Room for one of five bytes, and not for two.
+        let known = KnownSeries::new(10, HOUR_MS, 9);
+        for is_first in [true, false] {
+            let expected = [written("a", is_first), written("b", is_first)];
+            assert_eq!(verdicts(&known, HOUR_MS, &["a", "b"]), expected);
+            assert_eq!(known.state.lock().text_bytes, 5);
+        }
+        known.state.lock().sweep(3 * HOUR_MS, HOUR_MS);
+        assert_eq!(known.state.lock().text_bytes, 0);
     }
 }

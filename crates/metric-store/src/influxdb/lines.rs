@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use sentinel_model::{Labels, METRIC_NAME, Timestamp};
+use sentinel_model::{Labels, METRIC_NAME, Resolution, Timestamp};
 
 use super::shape::put_fields;
 use super::text::{put_key, put_measurement, put_value};
@@ -40,37 +40,49 @@ pub(crate) struct Bounds {
     pub(crate) bytes: usize,
 }
 
+/// Lines by resolution, cut into bodies.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    bounds: Bounds,
+    full: Vec<(Resolution, Lines)>,
+    open: [Lines; Resolution::ALL.len()],
+}
+
+/// What is reserved for a line in a body that begins.
+const USUAL_LINE_BYTES: usize = 512;
+
+impl Bodies {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self { bounds, full: Vec::new(), open: Default::default() }
+    }
+
+    /// Adds a line. `n_left` lines may come, this one included.
+    pub(crate) fn push(
+        &mut self,
+        resolution: Resolution,
+        at: RowAt,
+        n_left: usize,
+        put: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let body = &mut self.open[resolution as usize];
+        if body.len() >= self.bounds.lines || body.bytes.len() >= self.bounds.bytes {
+            self.full.push((resolution, std::mem::take(body)));
+        }
+        if body.bytes.capacity() == 0 {
+            // Room for the line that passes the bound, too.
+            let usual = n_left.min(self.bounds.lines).saturating_mul(USUAL_LINE_BYTES);
+            body.bytes.reserve(self.bounds.bytes.min(usual).saturating_add(USUAL_LINE_BYTES));
+        }
+        body.push(at, put);
+    }
+
+    pub(crate) fn finish(self) -> Vec<(Resolution, Lines)> {
+        let open = Resolution::ALL.into_iter().zip(self.open).filter(|(_, lines)| !lines.is_empty());
+        self.full.into_iter().chain(open).collect()
+    }
+}
+
 impl Lines {
-    /// The lines of some rows, cut into bodies.
-    pub(crate) fn build(windows: &[WindowRows], rows: &[RowAt], bounds: Bounds) -> Vec<Self> {
-        let mut bodies = Vec::new();
-        let mut body = Self::default();
-        for at in rows {
-            let (window, row) = at.find(windows);
-            if body.len() >= bounds.lines || body.bytes.len() >= bounds.bytes {
-                bodies.push(std::mem::take(&mut body));
-            }
-            if body.bytes.capacity() == 0 {
-                // Room for the line that passes the bound, too.
-                body.bytes.reserve(bounds.bytes.min(rows.len().saturating_mul(512)).saturating_add(512));
-            }
-            body.push(*at, |out| put_line(out, &row.series.labels, window.window.start, row));
-        }
-        if !body.is_empty() {
-            bodies.push(body);
-        }
-        bodies
-    }
-
-    #[cfg(feature = "bench")]
-    pub(crate) fn of_all(windows: &[WindowRows], lines: usize) -> Vec<Self> {
-        let mut rows = Vec::new();
-        for (window, one) in windows.iter().enumerate() {
-            rows.extend((0..one.rows.len()).map(|row| RowAt { window: window as u32, row: row as u32 }));
-        }
-        Self::build(windows, &rows, Bounds { lines, bytes: 1 << 20 })
-    }
-
     pub(crate) fn push(&mut self, at: RowAt, put: impl FnOnce(&mut Vec<u8>)) {
         put(&mut self.bytes);
         self.bytes.push(b'\n');
@@ -122,9 +134,9 @@ impl Lines {
     }
 }
 
-/// `metric,label=value last=1,shape=0i 1700000000000`, without its line feed.
-fn put_line(out: &mut Vec<u8>, labels: &Labels, start: Timestamp, row: &Row) {
-    put_series(out, labels);
+/// `metric,label=value last=1,shape=0i 1700000000000`, without its line feed; `series` is what [`put_series`] gives.
+pub(crate) fn put_line(out: &mut Vec<u8>, series: &[u8], start: Timestamp, row: &Row) {
+    out.extend_from_slice(series);
     out.push(b' ');
     put_fields(out, &row.aggregate);
     out.push(b' ');
@@ -144,7 +156,7 @@ pub(crate) fn put_series(out: &mut Vec<u8>, labels: &Labels) {
 
 #[cfg(test)]
 mod tests {
-    use sentinel_model::{Aggregate, Resolution, Window};
+    use sentinel_model::{Aggregate, Window};
 
     use super::*;
     use crate::contract::row;
@@ -156,10 +168,24 @@ mod tests {
         (vec![WindowRows { window, rows }], (0..n_rows).map(at).collect())
     }
 
+    fn bodies(windows: &[WindowRows], rows: &[RowAt], bounds: Bounds) -> Vec<Lines> {
+        let mut bodies = Bodies::new(bounds);
+        let mut series = Vec::new();
+        for at in rows {
+            let (window, row) = at.find(windows);
+            series.clear();
+            put_series(&mut series, &row.series.labels);
+            bodies.push(window.window.resolution, *at, rows.len(), |out| {
+                put_line(out, &series, window.window.start, row);
+            });
+        }
+        bodies.finish().into_iter().map(|(_, lines)| lines).collect()
+    }
+
     #[test]
     fn one_line_for_each_row() {
         let (windows, rows) = windows(2);
-        let bodies = Lines::build(&windows, &rows, Bounds { lines: 10, bytes: 1_000 });
+        let bodies = bodies(&windows, &rows, Bounds { lines: 10, bytes: 1_000 });
         assert_eq!(bodies.len(), 1);
         let text = String::from_utf8(bodies[0].bytes().to_vec()).expect("text");
         assert_eq!(text, "up,n=0 last=0,shape=0i 20000\nup,n=1 last=1,shape=0i 20000\n");
@@ -169,18 +195,26 @@ mod tests {
     #[test]
     fn cuts_bodies_by_lines_and_by_bytes() {
         let (windows, rows) = windows(10);
-        let sizes = |bounds| {
-            let bodies = Lines::build(&windows, &rows, bounds);
-            bodies.iter().map(Lines::len).collect::<Vec<_>>()
-        };
+        let sizes = |bounds| bodies(&windows, &rows, bounds).iter().map(Lines::len).collect::<Vec<_>>();
         assert_eq!(sizes(Bounds { lines: 4, bytes: 1_000 }), [4, 4, 2]);
         assert_eq!(sizes(Bounds { lines: 100, bytes: 60 }), [3, 3, 3, 1]);
     }
 
     #[test]
+    fn a_body_is_of_one_resolution() {
+        let (mut windows, mut rows) = windows(3);
+        let hour = Window { resolution: Resolution::OneHour, ..windows[0].window };
+        let last = windows[0].rows.split_off(2);
+        windows.push(WindowRows { window: hour, rows: last });
+        rows[2] = RowAt { window: 1, row: 0 };
+        let bounds = Bounds { lines: 10, bytes: 1_000 };
+        assert_eq!(bodies(&windows, &rows, bounds).iter().map(Lines::len).collect::<Vec<_>>(), [2, 1]);
+    }
+
+    #[test]
     fn halves_hold_every_line_once() {
         let (windows, rows) = windows(5);
-        let whole = &Lines::build(&windows, &rows, Bounds { lines: 10, bytes: 1_000 })[0];
+        let whole = &bodies(&windows, &rows, Bounds { lines: 10, bytes: 1_000 })[0];
         let [left, right] = whole.halves();
         assert_eq!((left.len(), right.len()), (2, 3));
         assert_eq!([left.bytes(), right.bytes()].concat(), whole.bytes());

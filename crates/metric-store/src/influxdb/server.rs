@@ -50,7 +50,11 @@ impl Server {
             buckets: Buckets::default(),
             kinds: Kinds::default(),
             kept: RwLock::default(),
-            known: KnownSeries::new(config.series_limit, idle_ms.unwrap_or(i64::MAX)),
+            known: KnownSeries::new(
+                config.series_limit,
+                idle_ms.unwrap_or(i64::MAX),
+                usize::try_from(config.text_cache).unwrap_or(usize::MAX),
+            ),
             metrics,
             store_metrics,
             config,

@@ -11,7 +11,7 @@ use super::deliver::Delivery;
 use super::flux::{FIRST, LAST};
 use super::gate::Pass;
 use super::known::Welcome;
-use super::lines::{Bounds, Lines, RowAt, put_series};
+use super::lines::{Bodies, Bounds, Lines, RowAt, put_line, put_series};
 use super::server::Server;
 use crate::metrics::{EXPIRED, OVER_LIMIT, REJECTED};
 use crate::{MetricStoreError, RejectedRow, WindowRows, WriteReport};
@@ -22,9 +22,9 @@ const MAX_SERIES_BYTES: usize = 65_000;
 const SHORT_BYTES: usize = MAX_SERIES_BYTES / 6;
 
 /// What a write comes to before anything is sent.
-#[derive(Debug, Default)]
-struct Plan {
-    rows: [Vec<RowAt>; Resolution::ALL.len()],
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) bodies: Vec<(Resolution, Lines)>,
     report: WriteReport,
 }
 
@@ -57,14 +57,11 @@ impl Server {
         let planned = Arc::clone(&windows);
         let plan = spawn_blocking("plan", move || server.plan(&planned)).await;
         self.kinds.save(self).await?;
-        let Plan { rows, mut report } = plan;
+        let Plan { bodies, mut report } = plan;
         // After a failure one request finds out whether the server is back.
         let concurrency = if pass == Pass::Trial { 1 } else { self.config.concurrency };
-        let chunks = Resolution::ALL.into_iter().zip(&rows).flat_map(|(resolution, rows)| {
-            rows.chunks(self.config.batch_lines).map(move |rows| (resolution, rows.to_vec()))
-        });
-        let deliveries: Vec<Delivery> = stream::iter(chunks.collect::<Vec<_>>())
-            .map(|(resolution, rows)| self.write_rows(Arc::clone(&windows), resolution, rows))
+        let deliveries: Vec<Delivery> = stream::iter(bodies)
+            .map(|(resolution, lines)| async move { self.deliver(&self.bucket(resolution), lines).await })
             .buffer_unordered(concurrency)
             .try_collect()
             .await?;
@@ -78,60 +75,46 @@ impl Server {
         Ok(report)
     }
 
-    async fn write_rows(
-        &self,
-        windows: Arc<Vec<WindowRows>>,
-        resolution: Resolution,
-        rows: Vec<RowAt>,
-    ) -> Result<Delivery, MetricStoreError> {
-        let bytes = usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX);
-        let bounds = Bounds { lines: self.config.batch_lines, bytes };
-        let bodies = spawn_blocking("lines", move || Lines::build(&windows, &rows, bounds)).await;
-        let bucket = self.bucket(resolution);
-        let mut all = Delivery::default();
-        for lines in bodies {
-            let delivery = self.deliver(&bucket, lines).await?;
-            all.n_expired += delivery.n_expired;
-            all.rejected.extend(delivery.rejected);
-        }
-        Ok(all)
-    }
-
-    /// Sorts out what the server would refuse or must not get, and takes note of kinds.
-    fn plan(&self, windows: &[WindowRows]) -> Plan {
+    /// Sorts out what the server would refuse or must not get, takes note of kinds, and makes the lines of the rest.
+    pub(crate) fn plan(&self, windows: &[WindowRows]) -> Plan {
         let now_ms = clock::now_millis();
-        let mut plan = Plan::default();
+        let mut report = WriteReport::default();
         let mut rows = Vec::new();
         for (window, one) in windows.iter().enumerate() {
             if self.is_expired(one.window, now_ms) {
-                plan.report.n_expired += one.rows.len();
+                report.n_expired += one.rows.len();
                 continue;
             }
             let at = |row: usize| RowAt { window: window as u32, row: row as u32 };
             for (row, taken) in one.rows.iter().enumerate() {
                 match unfit(one.window, taken) {
-                    Some(reason) => plan.report.rejected.push(rejected(windows, at(row), reason.to_owned())),
-                    None => rows.push((at(row), taken)),
+                    Some(reason) => report.rejected.push(rejected(windows, at(row), reason.to_owned())),
+                    None => rows.push(at(row)),
                 }
             }
         }
-        let mut welcome = Vec::with_capacity(rows.len());
-        self.known.welcome(now_ms, rows.into_iter(), |at, row, verdict| {
-            match verdict {
-                Welcome::OverLimit => {
-                    plan.report.n_over_limit += 1;
-                    return;
-                }
-                Welcome::Kind => self.kinds.note(row.series.labels.metric_name(), row.series.kind),
-                Welcome::Known => {}
-            }
-            welcome.push(at);
+        let bytes = usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX);
+        let mut bodies = Bodies::new(Bounds { lines: self.config.batch_lines, bytes });
+        let are_last = are_last(windows, &rows);
+        let n_rows = rows.len();
+        let found = rows.iter().zip(are_last).enumerate().map(|(n, (at, is_last))| {
+            let (one, row) = at.find(windows);
+            ((n_rows - n, *at, one.window, is_last), row)
         });
-        plan.report.n_written = welcome.len();
-        for at in last_of_each(windows, &welcome) {
-            plan.rows[windows[at.window as usize].window.resolution as usize].push(at);
-        }
-        plan
+        self.known.welcome(now_ms, found, |(n_left, at, window, is_last), row, verdict| {
+            let Welcome::Write { series, is_new_kind } = verdict else {
+                report.n_over_limit += 1;
+                return;
+            };
+            if is_new_kind {
+                self.kinds.note(row.series.labels.metric_name(), row.series.kind);
+            }
+            report.n_written += 1;
+            if is_last {
+                bodies.push(window.resolution, at, n_left, |out| put_line(out, series, window.start, row));
+            }
+        });
+        Plan { bodies: bodies.finish(), report }
     }
 
     fn is_expired(&self, window: Window, now_ms: i64) -> bool {
@@ -156,15 +139,15 @@ impl Server {
 }
 
 /// Requests are under way at the same time: of rows for one point only the last may be in them.
-fn last_of_each(windows: &[WindowRows], rows: &[RowAt]) -> Vec<RowAt> {
+fn are_last(windows: &[WindowRows], rows: &[RowAt]) -> Vec<bool> {
     let mut seen = HashSet::with_capacity_and_hasher(rows.len(), ahash::RandomState::default());
-    let is_last = |at: &&RowAt| {
+    let is_last = |at: &RowAt| {
         let (one, row) = at.find(windows);
         seen.insert((row.id, one.window))
     };
-    let mut last: Vec<RowAt> = rows.iter().rev().filter(is_last).copied().collect();
-    last.reverse();
-    last
+    let mut are_last: Vec<bool> = rows.iter().rev().map(is_last).collect();
+    are_last.reverse();
+    are_last
 }
 
 /// Why the server would never take a row, if we know it beforehand.

@@ -117,7 +117,7 @@ impl Held {
             }
         };
         let Packed { text, ends, .. } = &*part(false).0;
-        Labels(Arc::new(Packed { text: text.clone(), ends: ends.clone(), common: Some(common) }))
+        Labels::packed(text.clone(), ends.clone(), Some(common))
     }
 
     fn sweep(&mut self) {
