@@ -1,12 +1,23 @@
 //! What only a real cluster shows: topics as declared, groups under load, an encrypted listener.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
 use sentinel_model::Timestamp;
 use sentinel_runtime::ComponentState;
 
+use super::super::client::KafkaConsumer;
+use super::super::condition::Part;
+use super::super::follower::{FollowerThread, TopicFollower};
+use super::super::mailbox::Mailbox;
+use super::super::threads::Threads;
 use super::*;
-use crate::{BusError, Commit, Delivered, Outgoing, PollLimit, Polled, Record, Route, Start, TopicPartition};
+use crate::{
+    BusError, Commit, Delivered, Follower as _, Outgoing, PollLimit, Polled, Record, Route, Start,
+    TopicPartition,
+};
 
 pub(super) const TOPIC: Topic = Topic::Metrics;
 const LONG: Duration = Duration::from_secs(30);
@@ -77,6 +88,38 @@ async fn topics_become_what_is_declared_and_keep_what_others_have_set() {
     let value = |key| found.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
     assert_eq!((&*value("retention.ms"), &*value("message.timestamp.type")), ("77000000", "LogAppendTime"));
     assert_eq!(real.health.report().components["bus"], ComponentState::Ready);
+}
+
+/// A client that fetches nothing any more and says nothing about it, as they have done in many ways over the years.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stalls_is_found_and_replaced() {
+    let Some(mut real) = Real::new() else { return };
+    real.config.stall_timeout = Duration::from_secs(1);
+    let bus = real.open_kafka();
+    bus.publish(vec![message(0, "a")]).await.expect("publish");
+    // As `follow` does, with its client in hand.
+    let prefix = real.config.topic_prefix.clone();
+    let consumer: KafkaConsumer = bus.clients.create(&bus.clients.follower(&prefix)).expect("a client");
+    let mailbox = Arc::new(Mailbox::new(1 << 20));
+    let reader = bus.reader(consumer, &mailbox, Part::Group("that stalls".to_owned()));
+    let client = Arc::clone(&reader.consumer);
+    let mut follower = TopicFollower::new(mailbox, &[(at(0), 0)], &BTreeMap::new());
+    let thread = FollowerThread { reader, prefix: prefix.clone(), metrics: Arc::clone(&bus.metrics) };
+    Threads::start("stalls", move || thread.run(&[(at(0), Offset::Offset(0))])).expect("a thread");
+    let mut read = Vec::new();
+    let mut poll = async |n: usize| {
+        while read.len() < n {
+            read.extend(follower.poll(limit(10)).await.expect("poll"));
+        }
+        read.iter().map(|delivered| delivered.record.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(poll(1).await, ["a"]);
+    let mut partitions = TopicPartitionList::new();
+    partitions.add_partition(&format!("{prefix}{TOPIC}"), 0);
+    client.pause(&partitions).expect("a pause behind the reader's back");
+    bus.publish(vec![message(0, "b")]).await.expect("publish");
+    let read = tokio::time::timeout(LONG, poll(2)).await.expect("it is replaced in time");
+    assert_eq!((read, bus.metrics.consumer_rebuilds.get()), (vec![Bytes::from("a"), Bytes::from("b")], 1));
 }
 
 /// A store that is away holds the application for longer than the session, and for much more than fits into
