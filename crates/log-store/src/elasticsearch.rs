@@ -71,7 +71,7 @@ impl ElasticsearchLogStore {
         let config = Arc::new(config.clone());
         let names = Names::new(config.index_prefix.clone());
         let client = Arc::new(Client::new(&config, Arc::clone(&own_metrics))?);
-        let condition = Arc::new(Condition::new(component));
+        let condition = Arc::new(Condition::new(component, config.timeout));
         let retention = Arc::new(Retention::new(config.retention));
         let setup =
             Setup::new(Arc::clone(&client), names.clone(), Arc::clone(&config), Arc::clone(&retention));

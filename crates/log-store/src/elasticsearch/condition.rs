@@ -9,42 +9,46 @@ use super::failure::Failure;
 
 pub(super) struct Condition {
     component: Component,
+    /// A refusal counts for so long if nobody writes any more.
+    refusal_counts: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The last sign of life, if it was none.
+    /// What came of the last question for a sign of life, if it was none.
     contact: Option<String>,
     /// The last write, if it was refused, and when.
     writes: Option<(String, Instant)>,
     is_known: bool,
 }
 
-/// A refusal counts for so long if nobody writes any more.
-const REFUSAL_COUNTS: Duration = Duration::from_secs(60);
+/// Who writes tries again after this at the latest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 impl Condition {
-    pub(super) fn new(component: Component) -> Self {
-        Self { component, state: Mutex::default() }
+    /// `timeout` is that of a request.
+    pub(super) fn new(component: Component, timeout: Duration) -> Self {
+        let refusal_counts = 2 * timeout + LONGEST_PAUSE;
+        Self { component, refusal_counts, state: Mutex::default() }
     }
 
     /// The server was asked for a sign of life.
     pub(super) fn probed(&self, answer: Result<(), &Failure>) {
         self.change(|state| {
             state.is_known = true;
+            let was_away = state.contact.is_some();
             state.contact = answer.err().map(ToString::to_string);
-            state.writes.take_if(|(_, at)| at.elapsed() > REFUSAL_COUNTS);
+            // Writes that failed while it was away say nothing of it now. Otherwise a sign of life does not make up
+            // for them: a server may answer questions while writes hang.
+            let is_back = was_away && state.contact.is_none();
+            state.writes.take_if(|(_, at)| is_back || at.elapsed() > self.refusal_counts);
         });
     }
 
     /// A write was not taken.
     pub(super) fn refused(&self, failure: &Failure) {
-        self.change(|state| match failure {
-            // The next sign of life tells when this is over.
-            Failure::Away { .. } => state.contact = Some(failure.to_string()),
-            _ => state.writes = Some((failure.to_string(), Instant::now())),
-        });
+        self.change(|state| state.writes = Some((failure.to_string(), Instant::now())));
     }
 
     /// A write was taken.

@@ -199,9 +199,27 @@ async fn a_server_that_hangs_is_given_up_and_noticed() {
     assert!(began.elapsed() < Duration::from_secs(10));
     let state = || health.report().components["log-store"].clone();
     wait_until("it is degraded", || matches!(state(), ComponentState::Degraded(_))).await;
+    let n_asked = stub.asked("/").len();
+    wait_until("a question is given up, and the next one begun", || stub.asked("/").len() > n_asked + 1)
+        .await;
     is_well.store(true, Ordering::Relaxed);
     wait_until("it is ready without traffic", || state() == ComponentState::Ready).await;
     assert_eq!(store.writer.write(lines(1)).await.expect("a write").n_written, 1);
+}
+
+#[tokio::test]
+async fn writes_that_hang_are_told_although_questions_are_answered() {
+    let stub =
+        Stub::start(|asked| is_bulk(asked).then(|| Reply::text(200, "{}").after(Duration::from_secs(60))))
+            .await;
+    let health = Health::default();
+    let store = store_of(config(&stub.url), &health);
+    let state = || health.report().components["log-store"].clone();
+    wait_until("it answers", || state() == ComponentState::Ready).await;
+    store.writer.write(lines(1)).await.expect_err("it hangs");
+    let n_asked = stub.asked("/").len();
+    wait_until("it was asked again", || stub.asked("/").len() > n_asked).await;
+    assert!(matches!(state(), ComponentState::Degraded(_)), "{:?}", state());
 }
 
 #[tokio::test]
@@ -256,10 +274,10 @@ async fn searches_of_some_shards_are_no_answers() {
 #[tokio::test]
 async fn another_node_is_asked_when_one_cannot_be_connected_to() {
     let stub = Stub::start(|_| None).await;
-    let nobody = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        format!("http://{}", listener.local_addr().expect("an address"))
-    };
+    // A port that is taken, so that no other test gets it, and at which nobody listens.
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let nobody = format!("http://{}", socket.local_addr().expect("an address"));
     let url = Urls(vec![nobody, stub.url.clone()]);
     let store = store_of(ElasticsearchConfig { url, ..config(&stub.url) }, &Health::default());
     for _ in 0..4 {
