@@ -1,6 +1,7 @@
 //! Section `collector` of the configuration.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sentinel_runtime::config::{Problem, duration};
@@ -53,6 +54,9 @@ pub struct ScrapeTarget {
     /// Overrides `openmetrics`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub openmetrics: Option<OpenMetricsRules>,
+    /// A file with the bearer token that the target asks for, read for each scrape.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// What becomes of an OpenMetrics answer that is well formed but breaks the format's rules about families:

@@ -1,6 +1,7 @@
 //! Getting a body over HTTP within bounds of time and size.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(crate) struct Fetched {
 /// Why there is no body.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    #[error("cannot read token_file {}: {source}", path.display())]
+    Token { path: PathBuf, source: std::io::Error },
     #[error("no connection: {message}")]
     Connect { message: String },
     #[error("no whole answer within {timeout:?}")]
@@ -57,6 +60,7 @@ impl FetchError {
     /// Short name for counters.
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Token { .. } => "token",
             Self::Connect { .. } => "connect",
             Self::Timeout { .. } => "timeout",
             Self::Redirect { .. } => "redirect",

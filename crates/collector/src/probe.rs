@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 
 use crate::exposition::{Format, Sample};
-use crate::fetch::{FetchError, FetchLimits, UrlError, fetch, scrape_client};
+use crate::fetch::{FetchError, FetchLimits, UrlError, scrape_client};
 use crate::ingest::{IngestError, read_samples};
 use crate::sources::{kubernetes, scrape};
 use crate::targets::endpoint;
@@ -159,6 +159,7 @@ impl Terms {
             labels: BTreeMap::new(),
             interval: None,
             openmetrics: None,
+            token_file: None,
         };
         let configured = config.scrape.iter().find(|target| target.url == source);
         let endpoint = endpoint(&configured.cloned().unwrap_or_else(unnamed), config, cluster)?;
@@ -194,9 +195,8 @@ impl Terms {
 /// # Errors
 /// The address may not be scraped, or there is no whole answer.
 pub async fn fetch_exposition(terms: &Terms) -> Result<Exposition, ExpositionError> {
-    let scrape::Endpoint { url, timeout, .. } = &terms.endpoint;
-    let request = scrape::request(&scrape_client()?, url, *timeout);
-    let limits = FetchLimits { timeout: *timeout, body_bytes: terms.limits.body_bytes };
-    let fetched = fetch(request, limits).await?;
+    let endpoint = &terms.endpoint;
+    let limits = FetchLimits { timeout: endpoint.timeout, body_bytes: terms.limits.body_bytes };
+    let fetched = scrape::ask(&scrape_client()?, endpoint, limits).await?;
     Ok(Exposition { format: fetched.format(), body: fetched.body })
 }

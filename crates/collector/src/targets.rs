@@ -40,6 +40,7 @@ pub(crate) fn endpoint(target: &ScrapeTarget, config: &Config, cluster: &str) ->
         interval,
         timeout: config.scrape_timeout.min(interval),
         openmetrics: target.openmetrics.unwrap_or(config.openmetrics),
+        token_file: target.token_file.clone(),
     })
 }
 
@@ -119,6 +120,7 @@ mod tests {
             labels: BTreeMap::new(),
             interval: None,
             openmetrics: None,
+            token_file: None,
         }
     }
 

@@ -5,9 +5,9 @@ use tokio::time::Instant;
 
 use super::{Finding, PROBE_TIMEOUT, Subject};
 use crate::exposition::Format;
-use crate::fetch::{FetchError, FetchLimits, Fetched, fetch};
+use crate::fetch::{FetchError, FetchLimits, Fetched};
 use crate::ingest::{IngestError, read_samples};
-use crate::sources::scrape::{Endpoint, read_by, request};
+use crate::sources::scrape::{Endpoint, ask, read_by};
 use crate::targets::endpoint;
 use crate::{Config, Limits, OpenMetricsRules, ScrapeTarget};
 
@@ -20,7 +20,7 @@ pub(super) async fn check(target: &ScrapeTarget, config: &Config, cluster: &str,
     let timeout = endpoint.timeout.min(PROBE_TIMEOUT);
     let limits = FetchLimits { timeout, body_bytes: config.limits.body_bytes };
     let began = Instant::now();
-    let fetched = fetch(request(client, &endpoint.url, timeout), limits).await;
+    let fetched = ask(client, &endpoint, limits).await;
     let took = began.elapsed();
     match fetched.and_then(|fetched| Ok((fetched.format()?, fetched))) {
         Err(error) => {
@@ -59,11 +59,12 @@ fn read(
 
 fn after_fetch(error: &FetchError, url: &str) -> String {
     match error {
+        FetchError::Token { .. } => "write the token there, readable for this user".to_owned(),
         FetchError::Connect { .. } => "start what should answer there, or correct the address".to_owned(),
         FetchError::Timeout { .. } => format!("see what `curl {url}` does; a scrape has to end in time"),
         FetchError::Redirect { location, .. } => format!("give {location:?} as the address"),
         FetchError::Status { status } => match status.as_u16() {
-            401 | 403 => "let this machine read it without credentials".to_owned(),
+            401 | 403 => "give collector.scrape a token_file, or let this machine read it without".to_owned(),
             404 => "check the path; /metrics is usual".to_owned(),
             _ => "look into the target's own log".to_owned(),
         },

@@ -7,7 +7,14 @@ use crate::{Enabled, KubernetesConfig, OpenMetricsRules, ScrapeTarget};
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 fn target(url: String) -> ScrapeTarget {
-    ScrapeTarget { url, name: None, labels: BTreeMap::new(), interval: None, openmetrics: None }
+    ScrapeTarget {
+        url,
+        name: None,
+        labels: BTreeMap::new(),
+        interval: None,
+        openmetrics: None,
+        token_file: None,
+    }
 }
 
 fn config(targets: Vec<ScrapeTarget>) -> Config {
@@ -48,7 +55,7 @@ async fn says_of_each_target_what_a_scrape_would_give_and_what_to_do() {
         ("/broken", Verdict::Problem, "line 2: ", "sentinel check metrics"),
         ("/rule", Verdict::Problem, "line 2: ", "openmetrics = \"lenient\""),
         ("/login", Verdict::Problem, "text/html", "check the path"),
-        ("/secret", Verdict::Problem, "401", "without credentials"),
+        ("/secret", Verdict::Problem, "401", "token_file"),
         ("/moved", Verdict::Problem, "redirect", "/metrics"),
         ("/none", Verdict::Problem, "404", "check the path"),
         ("/wide", Verdict::Problem, "label_value_bytes", "raise the limit"),

@@ -138,6 +138,7 @@ fn scraping(server: &Server, sharding: ShardingConfig) -> Config {
         labels: BTreeMap::new(),
         interval: Some(Duration::from_millis(100)),
         openmetrics: None,
+        token_file: None,
     };
     Config {
         kubernetes: KubernetesConfig { enabled: Enabled::Never, ..KubernetesConfig::default() },

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +40,8 @@ pub(crate) struct Endpoint {
     pub interval: Duration,
     pub timeout: Duration,
     pub openmetrics: OpenMetricsRules,
+    /// A file with the bearer token that it asks for.
+    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Clone)]
@@ -78,12 +81,26 @@ pub(crate) struct Answer {
     pub openmetrics: OpenMetricsRules,
 }
 
-/// As targets are asked.
-pub(crate) fn request(client: &Client, url: &Url, timeout: Duration) -> RequestBuilder {
+fn request(client: &Client, url: &Url, timeout: Duration) -> RequestBuilder {
     client
         .get(url.clone())
         .header(header::ACCEPT, ACCEPT)
         .header("X-Prometheus-Scrape-Timeout-Seconds", timeout.as_secs_f64().to_string())
+}
+
+/// Asks a target, with its token if it has one: read anew, so that another one needs no restart.
+pub(crate) async fn ask(
+    client: &Client,
+    endpoint: &Endpoint,
+    limits: FetchLimits,
+) -> Result<Fetched, FetchError> {
+    let mut request = request(client, &endpoint.url, limits.timeout);
+    if let Some(path) = &endpoint.token_file {
+        let token = tokio::fs::read_to_string(path).await;
+        let token = token.map_err(|source| FetchError::Token { path: path.clone(), source })?;
+        request = request.bearer_auth(token.trim());
+    }
+    fetch(request, limits).await
 }
 
 // === impl Scraper ===
@@ -128,12 +145,11 @@ impl Scraper {
 
     /// `None` if the service stops and the target takes too long.
     async fn answer(&self, hold: &Hold, shutdown: &Shutdown) -> Option<Answer> {
-        let request = request(&self.client, &self.endpoint.url, self.endpoint.timeout);
         let limits =
             FetchLimits { timeout: self.endpoint.timeout, body_bytes: self.context.limits.body_bytes };
         let started = Instant::now();
         let fetched = tokio::select! {
-            fetched = fetch(request, limits) => fetched,
+            fetched = ask(&self.client, &self.endpoint, limits) => fetched,
             () = async { shutdown.requested().await; tokio::time::sleep(GRACE).await } => return None,
         };
         let (took, openmetrics) = (started.elapsed(), self.endpoint.openmetrics);

@@ -113,7 +113,8 @@ pub struct DiscoveryConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsConfig {
-    /// How far back to begin with a container that was never read.
+    /// How far back to begin with a container that this collector finds running. One that starts while it watches is
+    /// read from its first line.
     #[serde(with = "sentinel_runtime::config::duration")]
     pub backfill: Duration,
     /// Containers that are read at a time.

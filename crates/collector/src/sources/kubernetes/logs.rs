@@ -23,7 +23,7 @@ use super::view::{Life, View};
 use crate::SourceContext;
 use crate::metrics::OwnedUnits;
 use positions::Positions;
-use reader::{Beginning, ContainerName, Reader, unit};
+use reader::{Beginning, ContainerName, Reader};
 
 /// What all readers share. Cheap to clone.
 #[derive(Clone)]
@@ -75,22 +75,17 @@ impl Logs {
         let mut revision = self.view.revision();
         let mut changes = self.context.ownership.changes();
         let mut running: HashMap<ContainerName, Running> = HashMap::new();
-        // What comes up from now on is new; what is there, or comes with a change of shares, may have been read.
-        let mut beginning = Beginning::Backfill;
+        // Of this collector or of another: what is there when this begins may have been read, or be old.
+        let mut known: HashSet<ContainerName> = self.started().into_iter().collect();
         loop {
             revision.mark_unchanged();
             running.retain(|_, reader| !reader.task.is_finished());
             self.stop_readers(&mut running).await;
-            self.start_readers(&mut running, beginning, &shutdown);
-            let next = async {
-                tokio::select! {
-                    biased;
-                    () = changes.next() => Ok(Beginning::Backfill),
-                    changed = revision.changed() => changed.map(|()| Beginning::FirstLine),
-                }
-            };
-            match shutdown.guard(next).await {
-                Some(Ok(next)) => beginning = next,
+            let started = self.started();
+            self.start_readers(&mut running, &started, &known, &shutdown);
+            known = started.into_iter().collect();
+            match shutdown.guard(changes.or(revision.changed())).await {
+                Some(Ok(())) => {}
                 Some(Err(_)) | None => break,
             }
         }
@@ -120,15 +115,17 @@ impl Logs {
     fn start_readers(
         &self,
         running: &mut HashMap<ContainerName, Running>,
-        beginning: Beginning,
+        started: &[ContainerName],
+        known: &HashSet<ContainerName>,
         shutdown: &Shutdown,
     ) {
-        let wanted = self.wanted();
+        let is_own = |name: &&ContainerName| self.context.ownership.owns(&name.unit());
+        let wanted: Vec<&ContainerName> = started.iter().filter(is_own).collect();
         let n_wanted = wanted.len();
         let is_first = running.is_empty();
         let mut n_started = 0;
         for name in wanted {
-            if running.contains_key(&name) {
+            if running.contains_key(name) {
                 continue;
             }
             if running.len() >= self.config.max_streams {
@@ -137,8 +134,9 @@ impl Logs {
             debug!(log = name.key(), "reading a log");
             n_started += 1;
             let (trigger, stop) = shutdown.child();
+            let beginning = if known.contains(name) { Beginning::Backfill } else { Beginning::FirstLine };
             let reader = Reader::new(self.clone(), name.clone(), beginning);
-            running.insert(name, Running { trigger, task: spawn("log", reader.run(stop)) });
+            running.insert(name.clone(), Running { trigger, task: spawn("log", reader.run(stop)) });
         }
         if is_first && n_started > 0 {
             info!(n_logs = n_started, "reading logs of containers");
@@ -155,13 +153,12 @@ impl Logs {
         }
     }
 
-    /// Containers that have written, or may have.
-    fn wanted(&self) -> Vec<ContainerName> {
+    /// Containers that have written, or may have, whoever reads them.
+    fn started(&self) -> Vec<ContainerName> {
         let is_in =
             |namespace: &str| self.namespaces.iter().any(|wanted| wanted == "*" || wanted == namespace);
         let pods = self.view.pods();
-        let is_own = |namespace: &str, pod: &str| self.context.ownership.owns(&unit(namespace, pod));
-        let pods = pods.iter().filter(|pod| is_in(&pod.namespace) && is_own(&pod.namespace, &pod.name));
+        let pods = pods.iter().filter(|pod| is_in(&pod.namespace));
         pods.flat_map(|pod| {
             let started = pod.containers.iter().filter(|container| container.life != Life::NotStarted);
             started.map(|container| ContainerName {

@@ -48,6 +48,7 @@ impl Scene {
             interval: Duration::from_secs(10),
             timeout: Duration::from_millis(400),
             openmetrics: OpenMetricsRules::Strict,
+            token_file: None,
         };
         let context = SourceContext { limits: LIMITS, ..bench.context() };
         let stream = Some(bench.outlet.target("scrape/test", TargetKind::Scrape));
@@ -272,6 +273,23 @@ async fn a_good_answer_becomes_samples_with_the_targets_labels() {
     assert_eq!(frame.points[1].timestamp, Timestamp::from_millis(1_000));
     assert_eq!(frame.points[0].timestamp, frame.scraped);
     assert_eq!((value(&frame, "scrape_samples_scraped"), value(&frame, "scrape_series_added")), (5.0, 5.0));
+}
+
+#[tokio::test]
+async fn a_token_is_read_for_each_scrape() {
+    let server = Server::start(text(GOOD)).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    let mut scene = Scene::new(&server.url("/metrics"));
+    scene.scraper.endpoint.token_file = Some(path.clone());
+    assert_eq!(value(&scene.scrape().await, "up"), 0.0);
+    assert_eq!(scene.rejections("token"), 1, "there is no file yet");
+    for token in ["first", "second"] {
+        std::fs::write(&path, format!("{token}\n")).expect("a token");
+        scene.scrape().await;
+        assert!(server.request().contains(&format!("authorization: Bearer {token}\r\n")), "{token}");
+    }
+    assert_eq!(scene.rejections("token"), 1, "and both were read");
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ impl Targets {
             interval,
             timeout: self.context.scrape_timeout.min(interval),
             openmetrics: self.context.openmetrics,
+            token_file: None,
         };
         let scraper = Scraper::new(endpoint, self.client.clone(), self.context.clone());
         let (trigger, stop) = shutdown.child();
