@@ -43,7 +43,7 @@ pub struct Limits {
     /// Series that one query may choose, and points that it may read.
     pub query_series: usize,
     pub query_points: usize,
-    /// Series that the live overlay holds, beside our own metrics: some 1.3 KiB of memory for each.
+    /// Series that the live overlay holds, some 1.3 KiB of memory each; our own metrics get in beyond it.
     pub live_series: usize,
     /// For how long an answer about what is live may be given again; `0s`: each is computed anew.
     #[serde(with = "duration")]

@@ -1,14 +1,12 @@
 //! Following topics of the bus for the state in memory. Each follower lives on its own: it starts over
 //! after an error, with growing delays, and never stops the others.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahash::AHashSet;
 use sentinel_bus::{BusError, Delivered, PollLimit, Start};
 use sentinel_log_store::DocumentId;
-use sentinel_model::{
-    CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Timestamp, Topic,
-};
+use sentinel_model::{CanaryWindows, DeadLetter, EventBatch, LogBatch, ObjectKey, ObjectState, Topic};
 use sentinel_proto::{DecodeError, RollupDecoder, Wire as _};
 use sentinel_runtime::{Backoff, Component, Shutdown, clock};
 use tracing::{debug, warn};
@@ -91,9 +89,10 @@ async fn read<F: Follow>(
             app.own.follow(F::TOPIC.as_str(), outcome);
         }
         match follower.rest(app) {
+            // Before, what ended long ago is still among what there is too much of.
+            _ if !is_caught_up => {}
+            Ok(()) => component.ready(),
             Err(reason) => component.degraded(reason),
-            Ok(()) if is_caught_up => component.ready(),
-            Ok(()) => {}
         }
     }
 }
@@ -163,18 +162,18 @@ pub struct FollowLive {
 #[derive(Debug, Default)]
 struct Refusals {
     n: u64,
-    last: Option<Timestamp>,
+    last: Option<Instant>,
 }
 
 impl Refusals {
     /// A limit that is reached is told for this long after each window that it kept out.
-    const TOLD_MS: i64 = 60_000;
+    const TOLD: Duration = Duration::from_secs(60);
 
-    fn are_recent(&mut self, n: u64, now: Timestamp) -> bool {
+    fn are_recent(&mut self, n: u64) -> bool {
         if n > self.n {
-            (self.n, self.last) = (n, Some(now));
+            (self.n, self.last) = (n, Some(Instant::now()));
         }
-        self.last.is_some_and(|last| now.millis_since(last) < Self::TOLD_MS)
+        self.last.is_some_and(|last| last.elapsed() < Self::TOLD)
     }
 }
 
@@ -212,7 +211,7 @@ impl Follow for FollowLive {
         let n_refused = app.live.n_refused();
         app.own.live_series.set(app.live.n_series() as i64);
         app.own.live_refused.set(n_refused as i64);
-        if !self.refusals.are_recent(n_refused, app.now()) {
+        if !self.refusals.are_recent(n_refused) {
             return Ok(());
         }
         let limit = app.config.limits.live_series;

@@ -39,7 +39,7 @@ pub enum LabelsError {
 
 impl Labels {
     pub fn empty() -> Self {
-        Self::packed("".into(), Box::new([]), None)
+        Self::packed("".into(), Box::new([]), None, None)
     }
 
     /// Sorts the pairs and drops those with an empty value.
@@ -69,11 +69,13 @@ impl Labels {
                 ends.push(text.len() as u32);
             }
         }
-        Ok(Self::packed(text.into(), ends.into(), None))
+        Ok(Self::packed(text.into(), ends.into(), None, None))
     }
 
-    fn packed(text: Box<str>, ends: Box<[u32]>, common: Option<Self>) -> Self {
-        Self(Arc::new(Packed { text, ends, common, id: OnceLock::new() }))
+    /// With their identity, if it is known.
+    fn packed(text: Box<str>, ends: Box<[u32]>, common: Option<Self>, id: Option<SeriesId>) -> Self {
+        let id = id.map_or_else(OnceLock::new, |id| OnceLock::from(id.as_u128().to_le_bytes()));
+        Self(Arc::new(Packed { text, ends, common, id }))
     }
 
     /// Number of labels, the metric's name included.

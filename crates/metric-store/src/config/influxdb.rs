@@ -30,7 +30,7 @@ pub struct InfluxdbConfig {
     /// Values of series beyond this many are refused and counted; each processor counts its own share.
     pub series_limit: usize,
     /// Bytes of memory in which the names and tags of series are kept ready for their next line, some 300 of each
-    /// series. Beyond them lines cost a quarter more processor time; 0 keeps none.
+    /// series. Beyond them lines cost a third more processor time; 0 keeps none.
     #[serde(with = "bytes")]
     pub text_cache: u64,
     /// Lines of one request.

@@ -13,6 +13,10 @@ use crate::Row;
 /// Between two looks for series that were not written any more, once the limit is reached.
 const SWEEP_MS: i64 = 60_000;
 
+/// Texts of series that were not written for so long make room for others. Twice the widest windows but one: those of
+/// an hour are few.
+const TEXT_IDLE_MS: i64 = 10 * 60_000;
+
 /// Bounded by the limit of series.
 #[derive(Debug)]
 pub(crate) struct KnownSeries {
@@ -30,6 +34,7 @@ struct State {
     series: HashMap<SeriesId, Known>,
     text_bytes: usize,
     swept_ms: i64,
+    texts_swept_ms: i64,
 }
 
 #[derive(Debug)]
@@ -72,6 +77,10 @@ impl KnownSeries {
         let minute = u32::try_from(now_ms / 60_000).unwrap_or(0);
         let mut made = Vec::new();
         let mut state = self.state.lock();
+        let is_short = state.text_bytes > self.text_bytes / 8 * 7;
+        if is_short && now_ms.saturating_sub(state.texts_swept_ms) >= SWEEP_MS {
+            state.drop_texts(now_ms);
+        }
         for (at, row) in rows {
             if state.series.len() >= self.limit && now_ms.saturating_sub(state.swept_ms) >= SWEEP_MS {
                 state.sweep(now_ms, self.idle_ms);
@@ -110,6 +119,18 @@ impl State {
     fn sweep(&mut self, now_ms: i64, idle_ms: i64) {
         self.swept_ms = now_ms;
         self.series.retain(|_, known| now_ms - i64::from(known.minute) * 60_000 < idle_ms);
+        self.count_texts();
+    }
+
+    /// Makes room where pods come and go: for the texts of series that are still written.
+    fn drop_texts(&mut self, now_ms: i64) {
+        self.texts_swept_ms = now_ms;
+        let is_idle = |known: &Known| now_ms - i64::from(known.minute) * 60_000 > TEXT_IDLE_MS;
+        self.series.values_mut().filter(|known| is_idle(known)).for_each(|known| known.text = None);
+        self.count_texts();
+    }
+
+    fn count_texts(&mut self) {
         let texts = self.series.values().filter_map(|known| known.text.as_deref());
         self.text_bytes = texts.map(<[u8]>::len).sum();
     }
@@ -160,14 +181,19 @@ mod tests {
 
     #[test]
     fn gives_the_same_text_whether_there_was_room_to_keep_it_or_not() {
-        // Room for one of five bytes, and not for two.
-        let known = KnownSeries::new(10, HOUR_MS, 9);
+        // Room for one of five bytes.
+        let known = KnownSeries::new(10, 9 * HOUR_MS, 5);
         for is_first in [true, false] {
             let expected = [written("a", is_first), written("b", is_first)];
             assert_eq!(verdicts(&known, HOUR_MS, &["a", "b"]), expected);
             assert_eq!(known.state.lock().text_bytes, 5);
         }
-        known.state.lock().sweep(3 * HOUR_MS, HOUR_MS);
+        // An hour later the room is that of those who are still there.
+        assert_eq!(verdicts(&known, 2 * HOUR_MS, &["b"]), [written("b", false)]);
+        let has_text =
+            |id: &str| known.state.lock().series[&row("m", id, Aggregate::Single(0.0)).id].text.is_some();
+        assert_eq!((has_text("a"), has_text("b"), known.state.lock().text_bytes), (false, true, 5));
+        known.state.lock().sweep(4 * HOUR_MS, HOUR_MS);
         assert_eq!(known.state.lock().text_bytes, 0);
     }
 }

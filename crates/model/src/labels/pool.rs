@@ -1,10 +1,11 @@
 //! Labels that many hold, held once.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Labels, Packed};
+use crate::SeriesId;
 
 /// More label sets than this are handed back as they came: a bound on what the pool itself takes.
 const MAX_POOLED: usize = 1 << 22;
@@ -45,11 +46,12 @@ pub struct LabelPool {
     held: Mutex<Held>,
 }
 
+/// By identity, which is cheaper to compare than the text, and asked for later anyway.
 #[derive(Default)]
 struct Held {
-    all: HashSet<Labels>,
+    all: HashMap<SeriesId, Labels>,
     /// What several of `all` have in common.
-    common: HashSet<Labels>,
+    common: HashMap<SeriesId, Labels>,
     n_new: usize,
 }
 
@@ -57,8 +59,9 @@ impl LabelPool {
     /// Equal labels that others hold already; else these, from now on.
     #[must_use]
     pub fn share(&self, labels: Labels) -> Labels {
+        let id = labels.id();
         let mut held = self.lock();
-        if let Some(known) = held.all.get(&labels) {
+        if let Some(known) = held.all.get(&id) {
             return known.clone();
         }
         if held.all.len() >= MAX_POOLED {
@@ -67,8 +70,8 @@ impl LabelPool {
                 return labels;
             }
         }
-        let labels = held.split(labels);
-        held.all.insert(labels.clone());
+        let labels = held.split(labels, id);
+        held.all.insert(id, labels.clone());
         held.n_new += 1;
         if held.n_new >= MIN_SWEEP.max(held.all.len() / 4) {
             held.sweep();
@@ -98,7 +101,7 @@ impl LabelPool {
 
 impl Held {
     /// The same labels, what they have in common with others held there.
-    fn split(&mut self, labels: Labels) -> Labels {
+    fn split(&mut self, labels: Labels, id: SeriesId) -> Labels {
         let of_things = |(name, _): &(&str, &str)| OF_THINGS.binary_search(name).is_ok();
         let n_bytes: usize = labels.iter().filter(of_things).map(|(n, v)| n.len() + v.len()).sum();
         if labels.0.common.is_some() || n_bytes < MIN_COMMON_BYTES {
@@ -109,21 +112,15 @@ impl Held {
                 .expect("a subset stays unique")
         };
         let common = part(true);
-        let common = match self.common.get(&common) {
-            Some(known) => known.clone(),
-            None => {
-                self.common.insert(common.clone());
-                common
-            }
-        };
+        let common = self.common.entry(common.id()).or_insert(common).clone();
         let Packed { text, ends, .. } = &*part(false).0;
-        Labels::packed(text.clone(), ends.clone(), Some(common))
+        Labels::packed(text.clone(), ends.clone(), Some(common), Some(id))
     }
 
     fn sweep(&mut self) {
         self.n_new = 0;
         for set in [&mut self.all, &mut self.common] {
-            set.retain(|labels| Arc::strong_count(&labels.0) > 1);
+            set.retain(|_, labels| Arc::strong_count(&labels.0) > 1);
             if set.len() * 4 < set.capacity() {
                 set.shrink_to_fit();
             }
