@@ -4,7 +4,7 @@
 #   bench-stack.sh [PART...]   parts: path stores latency growth; without one, all of them
 #     path     producer, Kafka to socket, beside Telegraf, and Kafka into InfluxDB beside a bare writer
 #     stores   the writers of InfluxDB and Elasticsearch beside bare ones
-#     latency  exposition to queryable at 50,000 samples a second
+#     latency  exposition to queryable at 50,000 samples a second, of 10,000 and of 50,000 series
 #     growth   processors 1 -> 2, series 1,000 -> 100,000
 # Variables: SECONDS_EACH=60 of each run of `sentinel bench pipeline`.
 set -euo pipefail
@@ -59,7 +59,10 @@ for part; do
       cargo bench --quiet --package sentinel-log-store --features contract,elasticsearch --bench elasticsearch
       ;;
     # InfluxDB takes long over a series that it sees for the first time: both widths are to be there before.
-    latency) pipeline --series 50000 --rate 50000 --warm-up 120s ;;
+    latency)
+      pipeline --series 10000 --rate 60000 --warm-up 45s
+      pipeline --series 50000 --rate 60000 --warm-up 120s
+      ;;
     growth)
       for series in 1000 10000 100000; do pipeline --series $series --rate $((series * 73 / 1000)) --warm-up 75s; done
       for processors in 1 2; do pipeline --series 50000 --rate 20000 --warm-up 75s --processors $processors; done
