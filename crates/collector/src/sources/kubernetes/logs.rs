@@ -149,7 +149,10 @@ impl Logs {
             self.health.ready();
         } else {
             let hint = "raise collector.kubernetes.logs.max_streams or choose fewer namespaces";
-            self.health.degraded(format!("{n_unread} containers' logs are not read: {hint}"));
+            // By the hundred: with every pod that comes and goes it would be told anew.
+            let n =
+                if n_unread < 100 { n_unread.to_string() } else { format!("over {}", n_unread / 100 * 100) };
+            self.health.degraded(format!("{n} containers' logs are not read: {hint}"));
         }
     }
 
