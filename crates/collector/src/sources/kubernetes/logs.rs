@@ -150,7 +150,8 @@ impl Logs {
         } else {
             let hint = "raise collector.kubernetes.logs.max_streams or choose fewer namespaces";
             // By the hundred: with every pod that comes and goes it would be told anew.
-            let (n, about) = if n_unread < 100 { (n_unread, "") } else { (n_unread / 100 * 100, "at least ") };
+            let (n, about) =
+                if n_unread < 100 { (n_unread, "") } else { (n_unread / 100 * 100, "at least ") };
             self.health.degraded(format!("{about}{n} containers' logs are not read: {hint}"));
         }
     }
