@@ -1,18 +1,16 @@
 //! State of the data's own path, from what each role publishes of itself (`sentinel_*` series, which
 //! come through the pipeline like all others), from the bus' offsets and from this process' health.
 
-use std::collections::BTreeMap;
-
 use sentinel_bus::{Bus, BusError, Commit};
 use sentinel_model::{Timestamp, Topic};
-use sentinel_runtime::{ComponentState, HealthReport};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::dto::pipeline::{ComponentDto, ComponentStateDto, GroupLag, Pipeline, TopicRow};
+use crate::dto::pipeline::{GroupLag, Pipeline, TopicRow};
 use crate::traffic::TopicOffsets;
 
 mod canaries;
+mod components;
 mod newest;
 mod stages;
 #[cfg(test)]
@@ -39,12 +37,12 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
             Err(error) => tracing::debug!(%topic, %error, "the topic's state is not known"),
         }
     }
-    let report = app.health.report();
+    let components = components::read(&app.health.report(), &app.live, app.mode.instance.as_deref());
     let newest = app.freshness.read(app, now).await;
     let facts = Facts {
         live: &app.live,
         topics: &topics,
-        report: &report,
+        components: &components,
         newest,
         now,
         is_recording: app.mode.mode == "replay",
@@ -54,8 +52,8 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
         stages: stages(facts),
         canary: canaries::hops(&app.live),
         dead_letters: app.dead_letters.counts(),
-        components: components(&report),
         topics,
+        components,
     }
 }
 
@@ -98,21 +96,4 @@ fn position_of(commit: &Commit) -> u64 {
     let noted = || serde_json::from_str::<Note>(&commit.metadata).map(|note| note.p);
     let reached = commit.metadata.parse().or_else(|_| noted()).unwrap_or_default();
     commit.offset.max(reached)
-}
-
-fn components(report: &HealthReport) -> BTreeMap<String, ComponentDto> {
-    let component = |state: &ComponentState| match state {
-        ComponentState::Starting => (ComponentStateDto::Starting, String::new()),
-        ComponentState::Ready => (ComponentStateDto::Ready, String::new()),
-        ComponentState::Degraded(reason) => (ComponentStateDto::Degraded, reason.clone()),
-        ComponentState::Failed(reason) => (ComponentStateDto::Failed, reason.clone()),
-    };
-    report
-        .components
-        .iter()
-        .map(|(name, state)| {
-            let (state, reason) = component(state);
-            (name.clone(), ComponentDto { state, reason })
-        })
-        .collect()
 }

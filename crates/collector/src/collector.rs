@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use sentinel_bus::Bus;
 use sentinel_runtime::admin::Admin;
-use sentinel_runtime::config::{Problem, variable};
+use sentinel_runtime::config::Problem;
 use sentinel_runtime::{DataDir, Health, Registry, Service, ServiceError, Shutdown, spawn};
 use tracing::info;
 
@@ -67,7 +67,7 @@ impl Collector {
         registry: &mut Registry,
     ) -> Result<Self, BuildError> {
         config.problems().into_iter().next().map_or(Ok(()), |problem| Err(BuildError::Config(problem)))?;
-        let collector: Arc<str> = if config.id.is_empty() { host_name() } else { config.id.clone() }.into();
+        let collector: Arc<str> = config.instance().into();
         let settings = OutletSettings {
             cluster: handles.cluster.as_str().into(),
             collector: Arc::clone(&collector),
@@ -76,7 +76,7 @@ impl Collector {
             clock: Clock::Wall,
         };
         let metrics = Arc::new(Metrics::register(registry));
-        let component = handles.health.component("collector.outlet");
+        let component = handles.health.component("collector/outlet");
         let folder = handles.data_dir.join("spool");
         let bus = Arc::clone(&handles.bus);
         let (outlet, service) = Outlet::build(settings, bus, folder, Arc::clone(&metrics), component)?;
@@ -102,7 +102,7 @@ impl Collector {
         )
         .map_err(|error| BuildError::Kubernetes { message: error.to_string() })?;
         if let Some(why) = nothing_to_collect(config, cluster.is_some()) {
-            context.health.component("collector.sources").degraded(why);
+            context.health.component("collector/sources").degraded(why);
         }
         if let Some(cluster) = cluster {
             sources.push(Box::new(cluster));
@@ -155,7 +155,7 @@ fn sharding(
     handles: &CollectorHandles,
     metrics: &Arc<Metrics>,
 ) -> Result<Sharding, BuildError> {
-    let component = || Some(handles.health.component("collector.sharding"));
+    let component = || Some(handles.health.component("collector/sharding"));
     let (first, membership, health) = match &config.sharding {
         ShardingConfig::None => (Share::Everything, Membership::Fixed, None),
         ShardingConfig::Ring(ring) => {
@@ -180,7 +180,7 @@ fn scrapers(config: &Config, context: &SourceContext) -> Result<Vec<Box<dyn Sour
     if config.scrape.is_empty() {
         return Ok(sources);
     }
-    let board = TargetBoard::new(context.health.component("collector.targets"), config.scrape.len());
+    let board = TargetBoard::new(context.health.component("collector/targets"), config.scrape.len());
     for target in &config.scrape {
         let endpoint = endpoint(target, config, &context.cluster)
             .map_err(|source| BuildError::Target { url: target.url.clone(), source })?;
@@ -195,12 +195,4 @@ fn nothing_to_collect(config: &Config, has_cluster: bool) -> Option<String> {
     let is_meant = config.kubernetes.enabled == Enabled::Never;
     let (fact, next) = NOTHING_TO_WATCH;
     (!has_cluster && config.scrape.is_empty() && !is_meant).then(|| format!("cluster: {fact}; {next}"))
-}
-
-/// As the system knows it.
-fn host_name() -> String {
-    let read = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let name = variable("HOSTNAME").or_else(read).unwrap_or_default();
-    let name = name.trim().replace('/', "-");
-    if name.is_empty() { "collector".to_owned() } else { name }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sentinel_runtime::config::{Problem, duration};
+use sentinel_runtime::config::{Problem, duration, variable};
 use serde::{Deserialize, Serialize};
 
 use crate::sources::kubernetes::{self, KubernetesConfig};
@@ -113,6 +113,11 @@ pub enum OutletPolicy {
 }
 
 impl Config {
+    /// What tells this collector from others, and label `instance` of its own metrics: the id, or else the host's name.
+    pub fn instance(&self) -> String {
+        if self.id.is_empty() { host_name() } else { self.id.clone() }
+    }
+
     /// Values that cannot work.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -148,6 +153,14 @@ impl Config {
         problems.extend(targets::problems(self));
         problems
     }
+}
+
+/// As the system knows it.
+fn host_name() -> String {
+    let read = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = variable("HOSTNAME").or_else(read).unwrap_or_default();
+    let name = name.trim().replace('/', "-");
+    if name.is_empty() { "collector".to_owned() } else { name }
 }
 
 /// Those that every scraped series has.

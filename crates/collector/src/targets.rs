@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn health_names_the_targets_that_fail() {
         let health = Health::default();
-        let board = TargetBoard::new(health.component("collector.targets"), 2);
-        let state = || health.report().components["collector.targets"].clone();
+        let board = TargetBoard::new(health.component("collector/targets"), 2);
+        let state = || health.report().components["collector/targets"].clone();
         board.set("http://a/", Some("no connection".into()));
         board.set("http://b/", Some("answered 404".into()));
         let ComponentState::Degraded(why) = state() else { panic!("degraded: {:?}", state()) };

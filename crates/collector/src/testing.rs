@@ -168,7 +168,7 @@ impl Bench {
             series_per_target: 1_000,
             clock,
         };
-        let component = health.component("collector.outlet");
+        let component = health.component("collector/outlet");
         let bus_port = Arc::clone(bus) as Arc<dyn Bus>;
         let (outlet, service) =
             Outlet::build(settings, bus_port, folder.into(), Arc::clone(&metrics), component)

@@ -38,7 +38,7 @@ fn fill(runtime: &Runtime, folder: &Path, windows: impl Iterator<Item = WindowRo
     let store = store(folder, EmbeddedConfig::default());
     let mut most = 0;
     for window in windows {
-        runtime.block_on(store.writer.write(vec![window])).expect("a write");
+        runtime.block_on(store.writer.write([window].into())).expect("a write");
         most = most.max(stats(runtime, &store).head_bytes);
     }
     most
@@ -200,7 +200,7 @@ fn writes(criterion: &mut Criterion) {
         };
         bencher.iter_batched(
             next,
-            |windows| runtime.block_on(store.writer.write(windows)).expect("a write"),
+            |windows| runtime.block_on(store.writer.write(windows.into())).expect("a write"),
             BatchSize::LargeInput,
         );
     });

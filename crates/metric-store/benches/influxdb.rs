@@ -121,7 +121,7 @@ fn store(config: &InfluxdbConfig) -> Handles {
 async fn ours(store: &Handles, windows: &[WindowRows]) -> Duration {
     let began = Instant::now();
     for window in windows {
-        store.writer.write(vec![window.clone()]).await.expect("written");
+        store.writer.write([window.clone()].into()).await.expect("written");
     }
     began.elapsed()
 }

@@ -95,7 +95,7 @@ pub fn query(metric: &str, around: Timestamp, field: Field) -> RangeQuery {
 }
 
 async fn write(store: &Handles, window: Window, rows: Vec<Row>) -> WriteReport {
-    store.writer.write(vec![WindowRows { window, rows }]).await.expect("a write")
+    store.writer.write([WindowRows { window, rows }].into()).await.expect("a write")
 }
 
 async fn points(store: &Handles, query: RangeQuery) -> Vec<SeriesPoints> {

@@ -65,7 +65,7 @@ impl EmbeddedMetricStore {
 
 #[async_trait]
 impl MetricWriter for EmbeddedMetricStore {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError> {
         let (report, is_due) = self
             .blocking(move |core| {
                 let report = core.write(&windows);

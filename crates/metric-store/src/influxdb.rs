@@ -68,7 +68,7 @@ impl InfluxdbMetricStore {
 
 #[async_trait]
 impl MetricWriter for InfluxdbMetricStore {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError> {
         self.server.write(windows).await
     }
 

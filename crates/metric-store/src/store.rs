@@ -1,5 +1,7 @@
 //! The contract of the metric store.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sentinel_model::{
     Aggregate, Field, MetricKind, Resolution, RetentionSetting, Selector, Series, SeriesId, Timestamp, Window,
@@ -105,7 +107,7 @@ pub struct ResolutionStats {
 ///   one where it was made just now.
 #[async_trait]
 pub trait MetricWriter: Send + Sync {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError>;
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError>;
 
     /// What people have set of the retention, in place of what was set before. What is not in it is kept as
     /// configured. Acts at once, without a restart: what is older goes as soon as the store's unit of deletion allows.

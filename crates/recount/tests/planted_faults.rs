@@ -257,7 +257,7 @@ async fn a_window_that_the_store_lost_is_missing() {
 
 async fn write(world: &World, series: Series, window: Window, value: f64) {
     let row = Row { id: series.labels.id(), series, aggregate: Aggregate::Single(value) };
-    world.metrics.write(vec![WindowRows { window, rows: vec![row] }]).await.expect("no outage");
+    world.metrics.write([WindowRows { window, rows: vec![row] }].into()).await.expect("no outage");
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ pub struct Admin {
 }
 
 impl Admin {
-    pub fn new(health: Health, registry: Registry) -> Self {
+    pub fn new(health: Health, mut registry: Registry) -> Self {
+        registry.register_collector(Box::new(health.clone()));
         Self { health, registry: Arc::new(Mutex::new(registry)) }
     }
 

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -18,6 +22,13 @@ pub enum ComponentState {
     /// Does not work.
     Failed(String),
 }
+
+/// Each component as a series of value 1, with labels `component`, `state` and `reason`: so that the state of every
+/// process is where the metrics are.
+pub const STATE_METRIC: &str = "sentinel_runtime_component_state";
+
+/// Of a reason as a label's value.
+const MAX_REASON_CHARS: usize = 256;
 
 /// All components of this process. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +70,41 @@ impl Health {
             is_degraded: any(|state| matches!(state, ComponentState::Degraded(_))),
             components,
         }
+    }
+}
+
+impl ComponentState {
+    /// As in JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Degraded(_) => "degraded",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Empty where nothing is wrong.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Starting | Self::Ready => "",
+            Self::Degraded(reason) | Self::Failed(reason) => reason,
+        }
+    }
+}
+
+impl Collector for Health {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let help = "Components of this process: 1 for the state that each is in, and the reason";
+        let mut family = encoder.encode_descriptor(STATE_METRIC, help, None, MetricType::Gauge)?;
+        for (component, state) in self.components.read().iter() {
+            let reason = state.reason();
+            let end = reason.char_indices().nth(MAX_REASON_CHARS).map_or(reason.len(), |(end, _)| end);
+            let labels =
+                [("component", component.as_str()), ("state", state.as_str()), ("reason", &reason[..end])];
+            ConstGauge::new(1i64).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
     }
 }
 
@@ -113,6 +159,19 @@ mod tests {
         assert!(!health.report().is_ready && !waiting.is_finished());
         components[1].degraded("no token");
         waiting.await;
+    }
+
+    #[test]
+    fn metrics_tell_of_each_component_and_what_is_wrong_with_it() {
+        let health = Health::default();
+        health.component("bus").ready();
+        health.component("collector/logs").degraded(format!("\"a\" is {}", "ä".repeat(300)));
+        let text = crate::admin::Admin::new(health, crate::Registry::default()).openmetrics();
+        let series = |labels: &str| format!("{STATE_METRIC}{{{labels}}} 1\n");
+        assert!(text.contains(&series(r#"component="bus",state="ready",reason="""#)), "{text}");
+        let reason = format!(r#"\"a\" is {}"#, "ä".repeat(249));
+        let degraded = format!(r#"component="collector/logs",state="degraded",reason="{reason}""#);
+        assert!(text.contains(&series(&degraded)), "{text}");
     }
 
     #[test]

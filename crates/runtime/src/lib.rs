@@ -16,7 +16,7 @@ pub mod telemetry;
 
 pub use backoff::Backoff;
 pub use data_dir::{DataDir, DiskFull};
-pub use health::{Component, ComponentState, Health, HealthReport};
+pub use health::{Component, ComponentState, Health, HealthReport, STATE_METRIC};
 pub use hops::HopMetrics;
 pub use prometheus_client::registry::Registry;
 pub use service::{Service, ServiceError};

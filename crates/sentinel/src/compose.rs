@@ -103,7 +103,10 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
         _ => None,
     };
     let api = match &stores {
-        Some(stores) if has(Role::Api) => Some(ground.api(stores, input)?),
+        Some(stores) if has(Role::Api) => {
+            let instance = has(Role::Collector).then(|| config.collector.instance());
+            Some(ground.api(stores, input, instance)?)
+        }
         _ => None,
     };
 
@@ -229,7 +232,7 @@ impl Ground<'_> {
             .context("build the processor")
     }
 
-    fn api(&self, stores: &Stores, input: &Input) -> anyhow::Result<Api> {
+    fn api(&self, stores: &Stores, input: &Input, instance: Option<String>) -> anyhow::Result<Api> {
         let handles = ApiHandles {
             bus: Arc::clone(&self.bus),
             metrics: Arc::clone(&stores.metrics.reader),
@@ -249,7 +252,7 @@ impl Ground<'_> {
             Input::Replayed(_) => "replay",
         };
         let is_simulated = *input == Input::Simulated;
-        let mode = Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated };
+        let mode = Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated, instance };
         let config = self.config.api.clone();
         self.admin
             .register(|registry| Api::build(config, handles, mode, registry))

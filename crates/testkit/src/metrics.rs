@@ -1,6 +1,7 @@
 //! A metric store in a map.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -86,18 +87,18 @@ impl MemoryMetrics {
 
 #[async_trait]
 impl MetricWriter for MemoryMetrics {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError> {
         self.check()?;
         let mut report = WriteReport::default();
         let mut kept = self.series.lock();
-        for window in windows {
-            for row in window.rows {
+        for window in windows.iter() {
+            for row in &window.rows {
                 let labels = row.series.labels.clone();
                 let (series, windows) = kept.entry(labels).or_insert((row.series.clone(), Windows::new()));
                 if series.kind == MetricKind::Unknown {
                     series.kind = row.series.kind;
                 }
-                windows.insert((window.window.resolution, window.window.start), row.aggregate);
+                windows.insert((window.window.resolution, window.window.start), row.aggregate.clone());
                 report.n_written += 1;
             }
         }

@@ -86,6 +86,10 @@ export function pipelineAt(time: number): Pipeline {
       { name: 'sentinel.dead-letters.v1', n_partitions: 1, n_records: 17, bytes: 18_220, published_per_s: 0, groups: [] },
     ],
     dead_letters: { total: 17, by_reason: { late: 12, corrupt: 4, 'missing-base': 1 } },
-    components: { bus: { state: 'ready', reason: '' }, 'log-store': { state: 'degraded', reason: 'one commit took 4.2 s' }, 'metric-store': { state: 'ready', reason: '' }, collector: { state: 'ready', reason: '' }, processor: { state: 'ready', reason: '' } },
+    components: [
+      ...['api', 'bus', 'metric-store'].map((name) => ({ process: null, name, state: 'ready' as const, reason: '' })),
+      { process: null, name: 'log-store', state: 'degraded', reason: 'one commit took 4.2 s' },
+      { process: 'collector-2', name: 'collector/logs', state: 'degraded', reason: 'logs of 100 containers are not read; raise collector.kubernetes.logs.max_streams' },
+    ],
   };
 }

@@ -743,12 +743,19 @@ export interface components {
             name: string;
             source: components["schemas"]["Source"];
         };
+        /** @description A part of a process. */
         ComponentDto: {
+            name: string;
+            /** @description Label `instance` of the process's own metrics; `null` for the process that answers. */
+            process: string | null;
             reason: string;
             state: components["schemas"]["ComponentStateDto"];
         };
-        /** @enum {string} */
-        ComponentStateDto: "starting" | "ready" | "degraded" | "failed";
+        /**
+         * @description From good to bad.
+         * @enum {string}
+         */
+        ComponentStateDto: "ready" | "starting" | "degraded" | "failed";
         /** @description A condition of an object's status. */
         ConditionDto: {
             message: string;
@@ -1171,10 +1178,8 @@ export interface components {
         Pipeline: {
             /** @description In the order of the data; empty without `collector.canary` or `collector.self_metrics`. */
             canary: components["schemas"]["CanaryHop"][];
-            /** @description Health of this process' parts, as on `/ready`. */
-            components: {
-                [key: string]: components["schemas"]["ComponentDto"];
-            };
+            /** @description Parts of this process, as on `/ready`, and of each other whose metrics are collected. */
+            components: components["schemas"]["ComponentDto"][];
             dead_letters: components["schemas"]["DeadLetterCounts"];
             generated_at: components["schemas"]["Time"];
             stages: components["schemas"]["Stage"][];

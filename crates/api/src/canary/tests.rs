@@ -38,7 +38,7 @@ async fn store(metrics: &MemoryMetrics, ago_s: i64, first: u64, lost: u64) {
         Row { id: series.labels.id(), series, aggregate: Aggregate::Summary(Box::new(summary)) }
     };
     let rows = WindowRows { window, rows: rows.into_iter().map(row).collect() };
-    metrics.write(vec![rows]).await.expect("the fake takes everything");
+    metrics.write([rows].into()).await.expect("the fake takes everything");
 }
 
 fn sum(seen: &[CanarySeen]) -> (u64, u64, u64) {

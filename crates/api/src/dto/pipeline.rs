@@ -85,17 +85,34 @@ pub struct DeadLetterCounts {
     pub by_reason: BTreeMap<String, u64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+/// From good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ComponentStateDto {
-    Starting,
     Ready,
+    Starting,
     Degraded,
     Failed,
 }
 
+impl ComponentStateDto {
+    /// As in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A part of a process.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ComponentDto {
+    /// Label `instance` of the process's own metrics; `null` for the process that answers.
+    pub process: Option<String>,
+    pub name: String,
     pub state: ComponentStateDto,
     pub reason: String,
 }
@@ -142,8 +159,8 @@ pub struct Pipeline {
     pub canary: Vec<CanaryHop>,
     pub topics: Vec<TopicRow>,
     pub dead_letters: DeadLetterCounts,
-    /// Health of this process' parts, as on `/ready`.
-    pub components: BTreeMap<String, ComponentDto>,
+    /// Parts of this process, as on `/ready`, and of each other whose metrics are collected.
+    pub components: Vec<ComponentDto>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use sentinel_model::{LabelMatcher, Selector, Timestamp};
-use sentinel_runtime::{ComponentState, HealthReport};
 
-use crate::dto::pipeline::{Stage, StageId, StageStatus, TopicRow};
+use crate::dto::pipeline::{ComponentDto, ComponentStateDto, Stage, StageId, StageStatus, TopicRow};
 use crate::live::Live;
 use crate::pipeline::Newest;
 
@@ -17,7 +16,7 @@ mod targets;
 pub struct Facts<'a> {
     pub live: &'a Live,
     pub topics: &'a [TopicRow],
-    pub report: &'a HealthReport,
+    pub components: &'a [ComponentDto],
     pub newest: Newest,
     pub now: Timestamp,
     /// What comes in was recorded earlier: it is always late, and that is no trouble.
@@ -270,7 +269,7 @@ fn api(facts: Facts<'_>) -> Stage {
 
 /// Gives a stage its status: what its component says comes first, then what its numbers say.
 fn judge(mut stage: Stage, facts: Facts<'_>) -> Stage {
-    let (status, reason) = component(stage.id, facts.report)
+    let (status, reason) = worst(stage.id, facts.components)
         .or_else(|| trouble(&stage, facts).map(|reason| (StageStatus::Degraded, reason)))
         .unwrap_or((StageStatus::Ok, String::new()));
     stage.status = status;
@@ -278,25 +277,31 @@ fn judge(mut stage: Stage, facts: Facts<'_>) -> Stage {
     stage
 }
 
-/// The worst that the stage's components say.
-fn component(id: StageId, report: &HealthReport) -> Option<(StageStatus, String)> {
-    let name = match id {
-        StageId::Collector => "collector",
-        StageId::Bus => "bus",
-        StageId::Processor => "processor",
-        StageId::MetricStore => "metric-store",
-        StageId::LogStore => "log-store",
-        StageId::Api => "api",
+/// The worst that the stage's components say, and how many more do not do well.
+fn worst(id: StageId, components: &[ComponentDto]) -> Option<(StageStatus, String)> {
+    let names: &[&str] = match id {
+        StageId::Collector => &["collector"],
+        StageId::Bus => &["bus", "settings"],
+        StageId::Processor => &["processor"],
+        StageId::MetricStore => &["metric-store"],
+        StageId::LogStore => &["log-store"],
+        StageId::Api => &["api", "cache"],
     };
-    let is_its = |component: &str| component.split('/').next() == Some(name);
-    let states = report.components.iter().filter(|(component, _)| is_its(component));
-    let told = states.filter_map(|(_, state)| match state {
-        ComponentState::Starting => Some((StageStatus::Degraded, "it is starting".to_owned())),
-        ComponentState::Ready => None,
-        ComponentState::Degraded(reason) => Some((StageStatus::Degraded, reason.clone())),
-        ComponentState::Failed(reason) => Some((StageStatus::Failed, reason.clone())),
-    });
-    told.max_by_key(|(status, _)| *status)
+    let is_its = |one: &&ComponentDto| names.contains(&one.name.split('/').next().unwrap_or_default());
+    let ailing = components.iter().filter(is_its).filter(|one| one.state != ComponentStateDto::Ready);
+    // The first of the worst: what this process says itself comes first.
+    let worst = ailing.clone().reduce(|worst, one| if one.state > worst.state { one } else { worst })?;
+    let status = match worst.state {
+        ComponentStateDto::Failed => StageStatus::Failed,
+        _ => StageStatus::Degraded,
+    };
+    let told = if worst.state == ComponentStateDto::Starting { "it is starting" } else { &worst.reason };
+    let place = worst.process.as_deref().map(|process| format!("{process}: ")).unwrap_or_default();
+    let more = match ailing.count() - 1 {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    };
+    Some((status, format!("{place}{told}{more}")))
 }
 
 fn trouble(stage: &Stage, facts: Facts<'_>) -> Option<String> {

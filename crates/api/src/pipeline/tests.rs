@@ -3,7 +3,7 @@
 use sentinel_model::{
     Aggregate, Labels, MetricKind, Resolution, Rollup, RollupBatch, Selector, Series, SeriesRef, Window,
 };
-use sentinel_runtime::Health;
+use sentinel_runtime::{ComponentState, Health};
 
 use super::*;
 use crate::dto::pipeline::{Stage, StageId, StageStatus};
@@ -12,54 +12,56 @@ use crate::live::Live;
 /// An overlay with two windows of each metric.
 pub(crate) fn live(metrics: &[(&str, f64, f64)]) -> Live {
     let live = Live::new(100);
-    // As selectors are written, with equality only.
+    let first: Vec<_> = metrics.iter().map(|(name, first, _)| (*name, *first)).collect();
+    let last: Vec<_> = metrics.iter().map(|(name, _, last)| (*name, *last)).collect();
+    for (start_s, values) in [(0, first), (10, last)] {
+        live.apply(window(start_s, &values), Timestamp::from_secs(start_s));
+    }
+    live
+}
+
+/// Values of series, which are written as selectors with equality only.
+fn window(start_s: i64, values: &[(&str, f64)]) -> RollupBatch {
     let series = |text: &str| {
         let selector = Selector::parse(text).expect("a selector");
         let pairs = selector.matchers().iter().map(|matcher| (matcher.name(), matcher.value()));
         Series { labels: Labels::from_pairs(pairs).expect("unique names"), kind: MetricKind::Unknown }
     };
-    for (w, start_s) in [0, 10].into_iter().enumerate() {
-        let start = Timestamp::from_secs(start_s);
-        let batch = RollupBatch {
-            stream: "p0".into(),
-            epoch: 1,
-            sequence: w as u64,
-            is_key: true,
-            window: Window { resolution: Resolution::TenSeconds, start },
-            is_final: false,
-            defined: (0..).zip(metrics).map(|(i, (name, ..))| (SeriesRef(i), series(name))).collect(),
-            rollups: (0..)
-                .zip(metrics)
-                .map(|(i, (_, first, last))| Rollup {
-                    series: SeriesRef(i),
-                    aggregate: Aggregate::Single(if w == 0 { *first } else { *last }),
-                })
-                .collect(),
-        };
-        live.apply(batch, start);
+    let rollup = |(i, (_, value)): (u32, &(&str, f64))| Rollup {
+        series: SeriesRef(i),
+        aggregate: Aggregate::Single(*value),
+    };
+    RollupBatch {
+        stream: "p0".into(),
+        epoch: 1,
+        sequence: start_s as u64 / 10,
+        is_key: true,
+        window: Window { resolution: Resolution::TenSeconds, start: Timestamp::from_secs(start_s) },
+        is_final: false,
+        defined: (0..).zip(values).map(|(i, (name, _))| (SeriesRef(i), series(name))).collect(),
+        rollups: (0..).zip(values).map(rollup).collect(),
     }
-    live
 }
 
 fn stage_of(live: &Live, health: &Health, id: StageId) -> Stage {
-    let report = health.report();
+    let components = components::read(&health.report(), live, Some("here"));
     let newest = Newest {
         record: Some(Timestamp::from_secs(19)),
         stored_window: Some(Timestamp::from_secs(5)),
         document: None,
     };
     let now = Timestamp::from_secs(20);
-    let facts = Facts { live, topics: &[], report: &report, newest, now, is_recording: false };
+    let facts = Facts { live, topics: &[], components: &components, newest, now, is_recording: false };
     stages(facts).into_iter().find(|stage| stage.id == id).expect("every stage is there")
 }
 
 #[test]
 fn a_recording_is_old_and_not_late() {
     let live = live(&[("sentinel_processor_watermark_lag_seconds", 40.0, 30_000.0)]);
-    let (report, now) = (Health::default().report(), Timestamp::from_secs(30_000));
+    let now = Timestamp::from_secs(30_000);
     let reasons = |is_recording| {
         let facts =
-            Facts { live: &live, topics: &[], report: &report, newest: Newest::default(), now, is_recording };
+            Facts { live: &live, topics: &[], components: &[], newest: Newest::default(), now, is_recording };
         let told = stages(facts).into_iter().filter(|stage| !stage.reason.is_empty());
         told.map(|stage| stage.reason).collect::<Vec<_>>()
     };
@@ -177,8 +179,38 @@ fn the_worst_component_decides() {
     health.component("processor/windows").degraded("no commit");
     health.component("processor/logs").set(ComponentState::Failed("gone".into()));
     let stage = stage_of(&live(&[]), &health, StageId::Processor);
-    assert_eq!((stage.status, stage.reason.as_str()), (StageStatus::Failed, "gone"));
+    assert_eq!((stage.status, stage.reason.as_str()), (StageStatus::Failed, "gone (and 1 more)"));
     assert_eq!(stage_of(&live(&[]), &health, StageId::MetricStore).status, StageStatus::Ok);
+}
+
+#[test]
+fn what_ails_another_process_shows_with_its_name_until_that_is_over() {
+    let state = |instance: &str, part: &str, state: &str, reason: &str| {
+        format!(
+            r#"sentinel_runtime_component_state{{instance="{instance}",component="{part}",state="{state}",reason="{reason}"}}"#
+        )
+    };
+    let series = [
+        state("collector-1", "collector/logs", "degraded", "too many streams"),
+        state("collector-2", "collector/logs", "ready", ""),
+        state("collector-2", "bus", "starting", ""),
+        // Of this process: it speaks for itself.
+        state("here", "api", "failed", "gone"),
+    ];
+    let metrics: Vec<(&str, f64, f64)> = series.iter().map(|series| (series.as_str(), 1.0, 1.0)).collect();
+    let all = live(&metrics);
+    let told = |id| {
+        let stage = stage_of(&all, &Health::default(), id);
+        (stage.status, stage.reason)
+    };
+    assert_eq!(told(StageId::Collector), (StageStatus::Degraded, "collector-1: too many streams".into()));
+    assert_eq!(told(StageId::Bus), (StageStatus::Degraded, "collector-2: it is starting".into()));
+    assert_eq!(told(StageId::Api), (StageStatus::Ok, String::new()));
+
+    // A window later another state of the same part.
+    let ready = state("collector-1", "collector/logs", "ready", "");
+    all.apply(window(20, &[(ready.as_str(), 1.0)]), Timestamp::from_secs(30));
+    assert_eq!(stage_of(&all, &Health::default(), StageId::Collector).status, StageStatus::Ok);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sentinel_model::Topic;
 use sentinel_runtime::config::{Problem, bytes, duration};
 use serde::{Deserialize, Serialize};
 
-use super::keep::{self, HOUR, Keep, MIB, MaxBytes, Retention};
+use super::keep::{self, HOUR, Keep, MAX_MESSAGE_BYTES, MIB, MaxBytes, Retention};
 
 /// The log in the data folder of this process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Default for EmbeddedConfig {
             partitions: 4,
             fsync: Fsync::Interval,
             fsync_interval: Duration::from_millis(100),
-            max_message_bytes: 4 * MIB,
+            max_message_bytes: MAX_MESSAGE_BYTES,
             write_buffer_bytes: 4 * MIB,
             cache_bytes: 4 * MIB,
             maintenance_interval: Duration::from_secs(10),
@@ -83,7 +83,7 @@ impl EmbeddedConfig {
         let is_many = !(1..=1_024).contains(&self.partitions);
         refuse(is_many, "partitions", "must be 1 to 1024", "partitions = 4");
         let is_wide = !(1_024..=64 * MIB).contains(&self.max_message_bytes);
-        refuse(is_wide, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"4MiB\"");
+        refuse(is_wide, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"24MiB\"");
         let is_small = self.write_buffer_bytes < 64 << 10;
         refuse(is_small, "write_buffer_bytes", "must be 64KiB at least", "write_buffer_bytes = \"4MiB\"");
         let is_zero = self.maintenance_interval.is_zero();

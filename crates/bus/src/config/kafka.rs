@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(feature = "kafka", test))]
 use super::keep::Keep;
-use super::keep::{self, HOUR, MIB, MaxBytes, Retention};
+use super::keep::{self, HOUR, MAX_MESSAGE_BYTES, MIB, MaxBytes, Retention};
 
 /// Topics of a Kafka cluster (3.0 and later), which are made as declared here where they are missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ impl Default for KafkaConfig {
             replication: None,
             compression: Compression::Zstd,
             linger: Duration::from_millis(5),
-            max_message_bytes: 4 * MIB,
+            max_message_bytes: MAX_MESSAGE_BYTES,
             publish_buffer_bytes: 32 * MIB,
             read_buffer_bytes: 16 * MIB,
             publish_timeout: Duration::from_secs(5),
@@ -207,7 +207,7 @@ impl KafkaConfig {
         let is_wrong = self.linger > Duration::from_secs(1);
         refuse(is_wrong, "linger", "must be 1s at most", "linger = \"5ms\"");
         let is_wrong = !(1_024..=64 * MIB).contains(&self.max_message_bytes);
-        refuse(is_wrong, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"4MiB\"");
+        refuse(is_wrong, "max_message_bytes", "must be 1KiB to 64MiB", "max_message_bytes = \"24MiB\"");
         for (key, size, usual) in [
             ("publish_buffer_bytes", self.publish_buffer_bytes, "32MiB"),
             ("read_buffer_bytes", self.read_buffer_bytes, "16MiB"),

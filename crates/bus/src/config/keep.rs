@@ -58,6 +58,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const MIB: u64 = 1 << 20;
+/// The largest message by default: the key frame of as many series as a stream may have is about 20 MiB.
+pub(super) const MAX_MESSAGE_BYTES: u64 = 24 * MIB;
 
 /// The one table of defaults. Hours are enough to restart a consumer; a day and more is for what is
 /// rare and looked at by people.

@@ -59,7 +59,7 @@ fn values_that_cannot_work_are_named() {
     wrong.retention.live = Duration::ZERO;
     let told: Vec<String> = wrong.problems().iter().map(ToString::to_string).collect();
     assert_eq!(told[0], "bus.partitions: must be 1 to 1024; write: partitions = 4");
-    assert!(told[1].ends_with("write: max_message_bytes = \"4MiB\""), "{told:?}");
+    assert!(told[1].ends_with("write: max_message_bytes = \"24MiB\""), "{told:?}");
     assert!(told[2].starts_with("bus.retention.live") && told[2].ends_with("live = \"15m\""), "{told:?}");
 }
 

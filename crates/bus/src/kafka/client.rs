@@ -22,6 +22,8 @@ use crate::{BusError, KafkaConfig};
 
 pub(super) type KafkaConsumer = BaseConsumer<Context>;
 
+/// Of one answer, if it is not one message.
+const FETCH_BYTES: u64 = 8 << 20;
 /// A request that was not answered by then was lost with its connection.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(10);
 /// A broker that is back is found within this time.
@@ -169,15 +171,19 @@ impl Clients {
 
     fn reader(&self) -> ClientConfig {
         let config = &self.config;
-        let fetch = (8 << 20).max(config.max_message_bytes + 2 * BATCH_OVERHEAD);
+        // A broker gives a message that is larger than an answer may be by itself. Unpacked, it is tried with room
+        // for two, six, eighteen … times what came; what finds no room within this bound is never read.
+        let answer = FETCH_BYTES + 3 * (config.max_message_bytes + 2 * BATCH_OVERHEAD);
         let mut client = self.plain();
         client
+            // It bounds what is sent, and answers are never made smaller.
+            .set("message.max.bytes", FETCH_BYTES.to_string())
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
             .set("check.crcs", "true")
-            .set("fetch.max.bytes", fetch.to_string())
-            .set("receive.message.max.bytes", (fetch + (1 << 20)).to_string())
+            .set("fetch.max.bytes", FETCH_BYTES.to_string())
+            .set("receive.message.max.bytes", answer.to_string())
             .set("queued.max.messages.kbytes", (config.read_buffer_bytes / 2_048).to_string())
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.error.backoff.ms", "100");

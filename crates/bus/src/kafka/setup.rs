@@ -204,15 +204,15 @@ impl Setup {
 
 /// Whether a setting need not be changed. What is kept is only ever lengthened: roles with other defaults would
 /// else shorten it for one another, and unread messages would go.
-fn is_enough(key: &str, found: &str, declared: &str) -> bool {
+fn is_enough(key: &str, found: &str, declared: &Settings) -> bool {
+    let number = |text: &str| text.parse::<i64>().ok().map(|n| if n < 0 { i64::MAX } else { n });
+    let is_at_least = |key| declared.get(key).is_none_or(|least| number(found) >= number(least));
     match key {
-        "retention.ms" | "retention.bytes" | "delete.retention.ms" | "max.message.bytes" => {
-            let number = |text: &str| text.parse::<i64>().ok().map(|n| if n < 0 { i64::MAX } else { n });
-            number(found) >= number(declared)
-        }
-        // They follow from the others, and decide nothing by themselves.
-        "segment.bytes" | "segment.ms" => true,
-        _ => found == declared,
+        "retention.ms" | "retention.bytes" | "delete.retention.ms" | "max.message.bytes" => is_at_least(key),
+        // They follow from the others; but a message must find room in a segment.
+        "segment.bytes" => is_at_least("max.message.bytes"),
+        "segment.ms" => true,
+        _ => declared.get(key).is_some_and(|declared| found == declared),
     }
 }
 
@@ -220,9 +220,8 @@ fn is_enough(key: &str, found: &str, declared: &str) -> bool {
 /// setting of the topic, so that those of others are repeated.
 fn changed(found: &ConfigResource, declared: &Settings) -> Option<Vec<(String, String)>> {
     let found_of = |key: &str| found.get(key).and_then(|entry| entry.value.as_deref());
-    let is_as_declared =
-        |(key, value): (&&str, &String)| found_of(key).is_some_and(|found| is_enough(key, found, value));
-    if declared.iter().all(is_as_declared) {
+    let is_as_declared = |key: &&str| found_of(key).is_some_and(|found| is_enough(key, found, declared));
+    if declared.keys().all(is_as_declared) {
         return None;
     }
     let others = found.entries.iter().filter(|entry| {
@@ -230,7 +229,7 @@ fn changed(found: &ConfigResource, declared: &Settings) -> Option<Vec<(String, S
     });
     let others = others.filter_map(|entry| Some((entry.name.clone(), entry.value.clone()?)));
     let declared = declared.iter().map(|(key, value)| {
-        let kept = found_of(key).filter(|found| is_enough(key, found, value));
+        let kept = found_of(key).filter(|found| is_enough(key, found, declared));
         ((*key).to_owned(), kept.map_or_else(|| value.clone(), ToOwned::to_owned))
     });
     Some(declared.chain(others).collect())
@@ -274,6 +273,27 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         let expected = vec![pair("retention.ms", "5"), pair("min.insync.replicas", "2")];
         assert_eq!(changed(&other, &declared), Some(expected));
+    }
+
+    #[test]
+    fn segments_grow_only_with_the_largest_message() {
+        let declared = Settings::from([
+            ("max.message.bytes", "9".to_owned()),
+            ("segment.bytes", "20".to_owned()),
+            ("segment.ms", "5".to_owned()),
+        ]);
+        let of = |message: &'static str, segment: &'static str| {
+            let entries = [
+                ("max.message.bytes", message, true),
+                ("segment.bytes", segment, true),
+                ("segment.ms", "1", true),
+            ];
+            changed(&found(&entries), &declared)
+                .map(|all| all.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
+        };
+        assert_eq!(of("9", "9"), None);
+        assert_eq!(of("4", "9"), Some(vec!["9".into(), "9".into(), "1".into()]));
+        assert_eq!(of("4", "8"), Some(vec!["9".into(), "20".into(), "1".into()]));
     }
 
     #[test]

@@ -26,22 +26,24 @@ const COMPACTED_SEGMENT: u64 = 16 << 20;
 
 /// Settings of `topic`.
 pub(super) fn settings(topic: Topic, config: &KafkaConfig) -> Settings {
+    let largest = config.max_message_bytes + 2 * BATCH_OVERHEAD;
     let mut settings = Settings::from([
-        ("max.message.bytes", (config.max_message_bytes + 2 * BATCH_OVERHEAD).to_string()),
+        ("max.message.bytes", largest.to_string()),
         // Retention goes by the broker's clock: a collector whose clock is wrong, or data of long ago, must
         // neither be removed at once nor be kept for ever nor be refused. See `record`.
         ("message.timestamp.type", "LogAppendTime".to_owned()),
     ]);
     settings.extend(match config.keep(topic) {
-        Keep::Recent { time, bytes } => recent(time, bytes / u64::from(config.partitions)),
-        Keep::LastOfKey => last_of_key(config.tombstone_retention),
+        Keep::Recent { time, bytes } => recent(time, bytes / u64::from(config.partitions), largest),
+        Keep::LastOfKey => last_of_key(config.tombstone_retention, largest),
     });
     settings
 }
 
-/// `bytes` is of one partition.
-fn recent(time: Duration, bytes: u64) -> Settings {
-    let segment = (bytes / u64::from(SEGMENTS)).clamp(LEAST_SEGMENT, LARGEST_SEGMENT);
+/// `bytes` is of one partition. A broker refuses a message that is larger than a segment.
+fn recent(time: Duration, bytes: u64, largest_message: u64) -> Settings {
+    let least = LEAST_SEGMENT.max(largest_message);
+    let segment = (bytes / u64::from(SEGMENTS)).clamp(least, LARGEST_SEGMENT);
     let segment_time = (time / SEGMENTS).clamp(LEAST_SEGMENT_TIME, LARGEST_SEGMENT_TIME);
     Settings::from([
         ("cleanup.policy", "delete".to_owned()),
@@ -52,12 +54,12 @@ fn recent(time: Duration, bytes: u64) -> Settings {
     ])
 }
 
-fn last_of_key(tombstones: Duration) -> Settings {
+fn last_of_key(tombstones: Duration, largest_message: u64) -> Settings {
     Settings::from([
         ("cleanup.policy", "compact".to_owned()),
         ("delete.retention.ms", tombstones.as_millis().to_string()),
         ("min.cleanable.dirty.ratio", "0.2".to_owned()),
-        ("segment.bytes", COMPACTED_SEGMENT.to_string()),
+        ("segment.bytes", COMPACTED_SEGMENT.max(largest_message).to_string()),
         ("segment.ms", COMPACTED_SEGMENT_TIME.as_millis().to_string()),
     ])
 }
@@ -87,8 +89,18 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_message_finds_room_in_a_segment_of_every_topic() {
+        for topic in Topic::ALL {
+            let settings = settings(topic, &KafkaConfig { partitions: 64, ..KafkaConfig::default() });
+            let bytes = |name: &str| settings[name].parse::<u64>().expect("a number");
+            assert!(bytes("segment.bytes") >= bytes("max.message.bytes"), "{topic}");
+        }
+    }
+
+    #[test]
     fn segments_stay_within_what_kafka_takes() {
-        let mut config = KafkaConfig { partitions: 1_024, ..KafkaConfig::default() };
+        let mut config =
+            KafkaConfig { partitions: 1_024, max_message_bytes: 1_024, ..KafkaConfig::default() };
         config.max_bytes.live = 1;
         config.retention.live = Duration::from_secs(1);
         let live = settings(Topic::Live, &config);

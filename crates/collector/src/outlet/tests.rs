@@ -107,7 +107,7 @@ async fn a_longer_failure_goes_to_the_spool_and_from_there_to_the_bus_in_order()
             assert_eq!(sequences, (0..n_frames).collect::<Vec<_>>(), "{mode:?}");
         }
         assert_eq!((n_lost, bench.metrics.spool_bytes.get()), (0, 0), "{mode:?}");
-        assert_eq!(bench.health.report().components["collector.outlet"], ComponentState::Ready);
+        assert_eq!(bench.health.report().components["collector/outlet"], ComponentState::Ready);
     }
 }
 

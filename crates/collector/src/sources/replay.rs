@@ -104,11 +104,11 @@ impl Replay {
             clock: Clock::Recorded,
         };
         let metrics = Arc::new(Metrics::register(registry));
-        let component = handles.health.component("collector.outlet");
+        let component = handles.health.component("collector/outlet");
         let folder = handles.data_dir.join("spool");
         let (outlet, service) =
             Outlet::build(settings, handles.bus, folder, Arc::clone(&metrics), component)?;
-        let component = handles.health.component("collector.replay");
+        let component = handles.health.component("collector/replay");
         let context = SourceContext {
             outlet,
             cluster,

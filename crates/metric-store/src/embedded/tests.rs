@@ -78,7 +78,7 @@ async fn leaves_the_rest_of_the_disk_alone() {
     let (health, mut registry) = (Health::default(), Registry::default());
     let disk = DataDir::new(folder.path(), u64::MAX);
     let store = crate::open(&Config::Embedded(config()), disk, &health, &mut registry).expect("a store");
-    let error = store.writer.write(Vec::new()).await.expect_err("no disk has that much room");
+    let error = store.writer.write([].into()).await.expect_err("no disk has that much room");
     assert!(error.is_retryable() && error.to_string().contains("min_free_disk"), "{error}");
     assert!(store.reader.names().await.expect("what is there can be read").is_empty());
 }
@@ -406,7 +406,7 @@ async fn many_writers_and_readers_see_whole_writes() {
                 // Both windows say the same in every write.
                 let value = [(writer, Aggregate::Single(n as f64))];
                 let write = [0, 20].map(|at| rows(window(Resolution::TenSeconds, at), &value));
-                handle.write(write.to_vec()).await.expect("a write");
+                handle.write(write.to_vec().into()).await.expect("a write");
             }
         })
     });

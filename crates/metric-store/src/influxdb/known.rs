@@ -4,7 +4,7 @@
 use std::collections::hash_map::Entry;
 
 use ahash::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use sentinel_model::{MetricKind, SeriesId};
 
 use super::lines::put_series;
@@ -16,6 +16,9 @@ const SWEEP_MS: i64 = 60_000;
 /// Texts of series that were not written for so long make room for others. Twice the widest windows but one: those of
 /// an hour are few.
 const TEXT_IDLE_MS: i64 = 10 * 60_000;
+
+/// Of measurement and tags. The server holds them with a field's name in 65,535 bytes.
+const MAX_SERIES_BYTES: usize = 65_000;
 
 /// Bounded by the limit of series.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(crate) struct KnownSeries {
 #[derive(Debug, Default)]
 struct State {
     series: HashMap<SeriesId, Known>,
+    /// Number of the group of rows that is being written; 0 is none's.
+    group: u64,
     text_bytes: usize,
     swept_ms: i64,
     texts_swept_ms: i64,
@@ -39,6 +44,8 @@ struct State {
 
 #[derive(Debug)]
 struct Known {
+    /// The last group of rows that it was in; see [`Writing::next_group`].
+    group: u64,
     /// Minute of the last write, which is exact enough.
     minute: u32,
     has_kind: bool,
@@ -55,7 +62,11 @@ pub(crate) enum Welcome<'a> {
         /// Its metric's kind was not seen with this series before.
         is_new_kind: bool,
     },
+    /// The series was in this group before.
+    Repeated,
     OverLimit,
+    /// The server holds no series of so long a text.
+    TooLong,
 }
 
 impl KnownSeries {
@@ -67,51 +78,70 @@ impl KnownSeries {
         self.state.lock().series.len()
     }
 
-    /// Decides about rows in their order, and calls `each` with the verdict.
-    pub(crate) fn welcome<'a, T>(
-        &self,
-        now_ms: i64,
-        rows: impl Iterator<Item = (T, &'a Row)>,
-        mut each: impl FnMut(T, &'a Row, Welcome<'_>),
-    ) {
-        let minute = u32::try_from(now_ms / 60_000).unwrap_or(0);
-        let mut made = Vec::new();
+    /// To decide about the rows of a write.
+    pub(crate) fn begin(&self, now_ms: i64) -> Writing<'_> {
         let mut state = self.state.lock();
         let is_short = state.text_bytes > self.text_bytes / 8 * 7;
         if is_short && now_ms.saturating_sub(state.texts_swept_ms) >= SWEEP_MS {
             state.drop_texts(now_ms);
         }
-        for (at, row) in rows {
-            if state.series.len() >= self.limit && now_ms.saturating_sub(state.swept_ms) >= SWEEP_MS {
-                state.sweep(now_ms, self.idle_ms);
-            }
-            let is_full = state.series.len() >= self.limit;
-            let room = self.text_bytes.saturating_sub(state.text_bytes);
-            let known = match state.series.entry(row.id) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(_) if is_full => {
-                    each(at, row, Welcome::OverLimit);
-                    continue;
-                }
-                Entry::Vacant(new) => new.insert(Known { minute, has_kind: false, text: None }),
-            };
-            let has_kind = row.series.kind != MetricKind::Unknown;
-            let is_new_kind = has_kind && !known.has_kind;
-            known.minute = minute;
-            known.has_kind |= has_kind;
-            let mut kept = 0;
-            if known.text.is_none() {
-                made.clear();
-                put_series(&mut made, &row.series.labels);
-                if made.len() <= room {
-                    known.text = Some(made.as_slice().into());
-                    kept = made.len();
-                }
-            }
-            let series = known.text.as_deref().unwrap_or(&made);
-            each(at, row, Welcome::Write { series, is_new_kind });
-            state.text_bytes += kept;
+        Writing { known: self, state, now_ms, made: Vec::new() }
+    }
+}
+
+/// Nobody else writes meanwhile.
+#[derive(Debug)]
+pub(crate) struct Writing<'a> {
+    known: &'a KnownSeries,
+    state: MutexGuard<'a, State>,
+    now_ms: i64,
+    /// A text that was not kept.
+    made: Vec<u8>,
+}
+
+impl Writing<'_> {
+    /// Rows from here on are of another window: they repeat none of those before.
+    pub(crate) fn next_group(&mut self) {
+        self.state.group += 1;
+    }
+
+    pub(crate) fn welcome(&mut self, row: &Row) -> Welcome<'_> {
+        let KnownSeries { limit, idle_ms, text_bytes, .. } = *self.known;
+        let state = &mut *self.state;
+        let group = state.group;
+        if state.series.len() >= limit && self.now_ms.saturating_sub(state.swept_ms) >= SWEEP_MS {
+            state.sweep(self.now_ms, idle_ms);
         }
+        let is_full = state.series.len() >= limit;
+        let known = match state.series.entry(row.id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(_) if is_full => return Welcome::OverLimit,
+            Entry::Vacant(new) => {
+                self.made.clear();
+                put_series(&mut self.made, &row.series.labels);
+                if self.made.len() > MAX_SERIES_BYTES {
+                    return Welcome::TooLong;
+                }
+                new.insert(Known { group: 0, minute: 0, has_kind: false, text: None })
+            }
+        };
+        if known.group == group {
+            return Welcome::Repeated;
+        }
+        let has_kind = row.series.kind != MetricKind::Unknown;
+        let is_new_kind = has_kind && !known.has_kind;
+        known.group = group;
+        known.minute = u32::try_from(self.now_ms / 60_000).unwrap_or(0);
+        known.has_kind |= has_kind;
+        if known.text.is_none() {
+            self.made.clear();
+            put_series(&mut self.made, &row.series.labels);
+            if self.made.len() <= text_bytes.saturating_sub(state.text_bytes) {
+                known.text = Some(self.made.as_slice().into());
+                state.text_bytes += self.made.len();
+            }
+        }
+        Welcome::Write { series: known.text.as_deref().unwrap_or(&self.made), is_new_kind }
     }
 }
 
@@ -148,16 +178,17 @@ mod tests {
     /// What became of each: its text, and whether its kind was new; `None` over the limit.
     fn verdicts(known: &KnownSeries, now_ms: i64, series: &[&str]) -> Vec<Option<(String, bool)>> {
         let rows: Vec<Row> = series.iter().map(|n| row("m", n, Aggregate::Single(0.0))).collect();
-        let mut verdicts = Vec::new();
-        known.welcome(now_ms, rows.iter().enumerate(), |_, _, verdict| {
-            verdicts.push(match verdict {
+        let mut writing = known.begin(now_ms);
+        let verdict = |row: &Row| {
+            writing.next_group();
+            match writing.welcome(row) {
                 Welcome::Write { series, is_new_kind } => {
                     Some((String::from_utf8_lossy(series).into_owned(), is_new_kind))
                 }
-                Welcome::OverLimit => None,
-            });
-        });
-        verdicts
+                _ => None,
+            }
+        };
+        rows.iter().map(verdict).collect()
     }
 
     fn written(n: &str, is_new_kind: bool) -> Option<(String, bool)> {
@@ -169,6 +200,20 @@ mod tests {
         let known = KnownSeries::new(2, HOUR_MS, 1_000);
         let found = verdicts(&known, 0, &["a", "b", "c", "a"]);
         assert_eq!(found, [written("a", true), written("b", true), None, written("a", false)]);
+    }
+
+    #[test]
+    fn a_series_comes_once_in_a_group() {
+        let known = KnownSeries::new(2, HOUR_MS, 1_000);
+        let row = row("m", "a", Aggregate::Single(0.0));
+        let mut writing = known.begin(0);
+        for is_first in [true, false] {
+            writing.next_group();
+            assert!(
+                matches!(writing.welcome(&row), Welcome::Write { is_new_kind, .. } if is_new_kind == is_first)
+            );
+            assert_eq!(writing.welcome(&row), Welcome::Repeated);
+        }
     }
 
     #[test]

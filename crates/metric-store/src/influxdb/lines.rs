@@ -70,7 +70,10 @@ impl Bodies {
         }
         if body.bytes.capacity() == 0 {
             // Room for the line that passes the bound, too.
-            let usual = n_left.min(self.bounds.lines).saturating_mul(USUAL_LINE_BYTES);
+            let n_lines = n_left.min(self.bounds.lines);
+            let usual = n_lines.saturating_mul(USUAL_LINE_BYTES);
+            body.ends.reserve(n_lines);
+            body.rows.reserve(n_lines);
             body.bytes.reserve(self.bounds.bytes.min(usual).saturating_add(USUAL_LINE_BYTES));
         }
         body.push(at, put);

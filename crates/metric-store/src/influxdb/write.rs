@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ahash::HashSet;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use sentinel_model::{Resolution, Window};
 use sentinel_runtime::{clock, spawn_blocking};
@@ -11,15 +10,10 @@ use super::deliver::Delivery;
 use super::flux::{FIRST, LAST};
 use super::gate::Pass;
 use super::known::Welcome;
-use super::lines::{Bodies, Bounds, Lines, RowAt, put_line, put_series};
+use super::lines::{Bodies, Bounds, Lines, RowAt, put_line};
 use super::server::Server;
 use crate::metrics::{EXPIRED, OVER_LIMIT, REJECTED};
 use crate::{MetricStoreError, RejectedRow, WindowRows, WriteReport};
-
-/// Of measurement and tags. The server holds them with a field's name in 65,535 bytes.
-const MAX_SERIES_BYTES: usize = 65_000;
-/// Labels with less text than this are short enough however they are escaped.
-const SHORT_BYTES: usize = MAX_SERIES_BYTES / 6;
 
 /// What a write comes to before anything is sent.
 #[derive(Debug)]
@@ -33,7 +27,7 @@ impl Server {
     /// The server does not take anything now.
     pub(crate) async fn write(
         self: &Arc<Self>,
-        windows: Vec<WindowRows>,
+        windows: Arc<[WindowRows]>,
     ) -> Result<WriteReport, MetricStoreError> {
         let pass = self.gate.enter()?;
         let written = self.write_through(windows, pass).await;
@@ -49,12 +43,11 @@ impl Server {
 
     async fn write_through(
         self: &Arc<Self>,
-        windows: Vec<WindowRows>,
+        windows: Arc<[WindowRows]>,
         pass: Pass,
     ) -> Result<WriteReport, MetricStoreError> {
         self.prepare().await?;
-        let (server, windows) = (Arc::clone(self), Arc::new(windows));
-        let planned = Arc::clone(&windows);
+        let (server, planned) = (Arc::clone(self), Arc::clone(&windows));
         let plan = spawn_blocking("plan", move || server.plan(&planned)).await;
         self.kinds.save(self).await?;
         let Plan { bodies, mut report } = plan;
@@ -76,45 +69,61 @@ impl Server {
     }
 
     /// Sorts out what the server would refuse or must not get, takes note of kinds, and makes the lines of the rest.
+    /// Requests are under way at the same time: of several rows for one point only the last is in them.
     pub(crate) fn plan(&self, windows: &[WindowRows]) -> Plan {
         let now_ms = clock::now_millis();
         let mut report = WriteReport::default();
-        let mut rows = Vec::new();
-        for (window, one) in windows.iter().enumerate() {
-            if self.is_expired(one.window, now_ms) {
-                report.n_expired += one.rows.len();
-                continue;
-            }
-            let at = |row: usize| RowAt { window: window as u32, row: row as u32 };
-            for (row, taken) in one.rows.iter().enumerate() {
-                match unfit(one.window, taken) {
-                    Some(reason) => report.rejected.push(rejected(windows, at(row), reason.to_owned())),
-                    None => rows.push(at(row)),
-                }
-            }
-        }
+        let fit = self.fit(windows, now_ms, &mut report);
+        let mut n_left = fit.iter().map(|n| windows[*n].rows.len()).sum();
         let bytes = usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX);
         let mut bodies = Bodies::new(Bounds { lines: self.config.batch_lines, bytes });
-        let are_last = are_last(windows, &rows);
-        let n_rows = rows.len();
-        let found = rows.iter().zip(are_last).enumerate().map(|(n, (at, is_last))| {
-            let (one, row) = at.find(windows);
-            ((n_rows - n, *at, one.window, is_last), row)
-        });
-        self.known.welcome(now_ms, found, |(n_left, at, window, is_last), row, verdict| {
-            let Welcome::Write { series, is_new_kind } = verdict else {
-                report.n_over_limit += 1;
-                return;
-            };
-            if is_new_kind {
-                self.kinds.note(row.series.labels.metric_name(), row.series.kind);
+        let mut writing = self.known.begin(now_ms);
+        for same in fit.chunk_by(|a, b| windows[*a].window == windows[*b].window) {
+            writing.next_group();
+            // Backwards: the last comes first.
+            for at in same.iter().rev().flat_map(|n| rows_of(windows, *n).rev()) {
+                let (one, row) = at.find(windows);
+                match writing.welcome(row) {
+                    Welcome::Write { series, is_new_kind } => {
+                        if is_new_kind {
+                            self.kinds.note(row.series.labels.metric_name(), row.series.kind);
+                        }
+                        report.n_written += 1;
+                        bodies.push(one.window.resolution, at, n_left, |out| {
+                            put_line(out, series, one.window.start, row);
+                        });
+                    }
+                    Welcome::Repeated => report.n_written += 1,
+                    Welcome::OverLimit => report.n_over_limit += 1,
+                    Welcome::TooLong => {
+                        let reason =
+                            "its labels take more than 65,000 bytes, more than InfluxDB holds".to_owned();
+                        report.rejected.push(rejected(windows, at, reason));
+                    }
+                }
+                n_left -= 1;
             }
-            report.n_written += 1;
-            if is_last {
-                bodies.push(window.resolution, at, n_left, |out| put_line(out, series, window.start, row));
-            }
-        });
+        }
         Plan { bodies: bodies.finish(), report }
+    }
+
+    /// Windows that the server may get, in order of time and width; of the same one, the later last.
+    fn fit(&self, windows: &[WindowRows], now_ms: i64, report: &mut WriteReport) -> Vec<usize> {
+        let mut fit = Vec::with_capacity(windows.len());
+        for (n, one) in windows.iter().enumerate() {
+            if self.is_expired(one.window, now_ms) {
+                report.n_expired += one.rows.len();
+            } else if !(FIRST..=LAST).contains(&one.window.start) {
+                let reason = "InfluxDB holds no instants before 1677 or after 2262";
+                report
+                    .rejected
+                    .extend(rows_of(windows, n).map(|at| rejected(windows, at, reason.to_owned())));
+            } else {
+                fit.push(n);
+            }
+        }
+        fit.sort_by_key(|n| windows[*n].window);
+        fit
     }
 
     fn is_expired(&self, window: Window, now_ms: i64) -> bool {
@@ -138,31 +147,9 @@ impl Server {
     }
 }
 
-/// Requests are under way at the same time: of rows for one point only the last may be in them.
-fn are_last(windows: &[WindowRows], rows: &[RowAt]) -> Vec<bool> {
-    let mut seen = HashSet::with_capacity_and_hasher(rows.len(), ahash::RandomState::default());
-    let is_last = |at: &RowAt| {
-        let (one, row) = at.find(windows);
-        seen.insert((row.id, one.window))
-    };
-    let mut are_last: Vec<bool> = rows.iter().rev().map(is_last).collect();
-    are_last.reverse();
-    are_last
-}
-
-/// Why the server would never take a row, if we know it beforehand.
-fn unfit(window: Window, row: &crate::Row) -> Option<&'static str> {
-    if !(FIRST..=LAST).contains(&window.start) {
-        return Some("InfluxDB holds no instants before 1677 or after 2262");
-    }
-    let labels = &row.series.labels;
-    if labels.heap_bytes() <= SHORT_BYTES {
-        return None;
-    }
-    let mut series = Vec::new();
-    put_series(&mut series, labels);
-    (series.len() > MAX_SERIES_BYTES)
-        .then_some("its labels take more than 65,000 bytes, more than InfluxDB holds")
+/// The rows of one of the windows.
+fn rows_of(windows: &[WindowRows], n: usize) -> impl DoubleEndedIterator<Item = RowAt> {
+    (0..windows[n].rows.len() as u32).map(move |row| RowAt { window: n as u32, row })
 }
 
 fn rejected(windows: &[WindowRows], at: RowAt, reason: String) -> RejectedRow {

@@ -45,7 +45,7 @@ pub(crate) fn run(folder: &Path, first: u64) {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "open .").expect("a line");
         for number in first.. {
-            store.writer.write(write(number)).await.expect("a write");
+            store.writer.write(write(number).into()).await.expect("a write");
             writeln!(stdout, "ack {number} .").expect("a line");
             stdout.flush().expect("a line");
         }

@@ -1,6 +1,7 @@
 //! A bus that holds what was published until it is taken, and a store that only counts.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -86,7 +87,7 @@ pub struct Counting {
 
 #[async_trait]
 impl MetricWriter for Counting {
-    async fn write(&self, windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError> {
         let n_written = windows.iter().map(|one| one.rows.len()).sum();
         self.n_rows.fetch_add(n_written, Ordering::Relaxed);
         Ok(WriteReport { n_written, ..WriteReport::default() })

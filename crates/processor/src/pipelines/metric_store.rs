@@ -16,8 +16,7 @@ use crate::dead_letters;
 use crate::metrics::hop;
 use crate::pipeline::{Pipeline, Stage, Stopped};
 
-/// Rows in one write. The records of one poll may hold a thousand times as many, and a write that may have
-/// to be tried again is in memory twice.
+/// Rows in one write. The records of one poll may hold a thousand times as many.
 const MAX_ROWS: usize = 16_384;
 
 pub(crate) struct MetricStoreStage {
@@ -36,8 +35,7 @@ struct Pending {
     n_rows: usize,
 }
 
-/// The rows of one message, unless it was handled before. Identities are computed anew: that is cheaper than
-/// keeping them.
+/// The rows of one message, unless it was handled before.
 fn rows(streams: &mut RollupStreams, record: &Delivered) -> Result<Option<WindowRows>, DecodeError> {
     let Some(batch) = streams.decode(record)? else { return Ok(None) };
     let known = streams.series(&batch.stream);
@@ -49,7 +47,8 @@ fn rows(streams: &mut RollupStreams, record: &Delivered) -> Result<Option<Window
         let series = series(rollup.series.0 as usize)?;
         Some(Row { id: series.labels.id(), series: series.clone(), aggregate: rollup.aggregate })
     };
-    let rows = batch.rollups.into_iter().filter_map(row).collect();
+    let mut rows = Vec::with_capacity(batch.rollups.len());
+    rows.extend(batch.rollups.into_iter().filter_map(row));
     Ok(Some(WindowRows { window: batch.window, rows }))
 }
 
@@ -103,10 +102,11 @@ impl MetricStoreStage {
     /// Gives dead letters of the rows that the store will never take.
     async fn write(&self, pending: Pending, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
         let Pending { windows, origins, .. } = pending;
+        let windows: Arc<[WindowRows]> = windows.into();
         if windows.is_empty() {
             return Ok(Vec::new());
         }
-        let write = || self.writer.write(windows.clone());
+        let write = || self.writer.write(Arc::clone(&windows));
         let report = self.pipeline.retry(&self.shutdown, "write windows to the metric store", write).await;
         let report = report.ok_or(Stopped)?;
         let metrics = &self.pipeline.metrics;

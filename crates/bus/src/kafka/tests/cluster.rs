@@ -123,6 +123,16 @@ async fn a_client_that_stalls_is_found_and_replaced() {
     assert_eq!((read, bus.metrics.consumer_rebuilds.get()), (vec![Bytes::from("a"), Bytes::from("b")], 1));
 }
 
+/// In a topic whose segments would be smaller by what it keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_message_by_default_comes_back() {
+    let Some(mut real) = Real::new() else { return };
+    real.config.max_message_bytes = KafkaConfig::default().max_message_bytes;
+    real.config.max_bytes.logs = 128 << 20;
+    real.config.retention.logs = KafkaConfig::default().retention.logs;
+    crate::contract::log::refuses_what_is_too_large(&mut real).await;
+}
+
 /// A store that is away holds the application for longer than the session, and for much more than fits into
 /// the buffers; meanwhile the member stays in its group and loses nothing.
 #[tokio::test(flavor = "multi_thread")]

@@ -60,7 +60,7 @@ impl Logs {
             connection,
             config: Arc::new(config.logs.clone()),
             namespaces: config.log_namespaces.clone().into(),
-            health: context.health.component("collector.logs"),
+            health: context.health.component("collector/logs"),
             view,
             context,
             positions: Arc::new(positions),

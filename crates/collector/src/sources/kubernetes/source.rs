@@ -72,7 +72,7 @@ impl Kubernetes {
         }
         let kinds = kinds(&config.kinds)?;
         let Some(location) = Location::find(config)? else { return Ok(None) };
-        let health = context.health.component("collector.kubernetes");
+        let health = context.health.component("collector/kubernetes");
         Ok(Some(Self { config: config.clone(), location, kinds, context, bus, data_dir, health }))
     }
 
@@ -168,7 +168,7 @@ impl Kubernetes {
                 config: self.config.kubelet.clone(),
                 view: Arc::clone(view),
                 context: self.context.clone(),
-                board: KubeletBoard::new(self.context.health.component("collector.kubelets")),
+                board: KubeletBoard::new(self.context.health.component("collector/kubelets")),
             };
             let (synced, shutdown) = (synced.clone(), shutdown.clone());
             tasks.push(spawn("kubelets", async move {
@@ -200,7 +200,7 @@ impl Kubernetes {
                     }));
                 }
                 Err(error) => {
-                    let component = self.context.health.component("collector.logs");
+                    let component = self.context.health.component("collector/logs");
                     component.degraded(format!("logs are not read: {}: {error}", folder.display()));
                 }
             }

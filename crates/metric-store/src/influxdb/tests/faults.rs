@@ -45,11 +45,15 @@ fn rows(names: &[&str]) -> Vec<WindowRows> {
 }
 
 async fn write(stub: &Stub, names: &[&str]) -> Result<WriteReport, MetricStoreError> {
-    open(config(stub)).0.writer.write(rows(names)).await
+    open(config(stub)).0.writer.write(rows(names).into()).await
 }
 
+/// Sorted.
 fn rejected(report: &WriteReport) -> Vec<&str> {
-    report.rejected.iter().map(|rejected| rejected.row.series.labels.get("n").unwrap_or_default()).collect()
+    let names = report.rejected.iter().map(|rejected| rejected.row.series.labels.get("n"));
+    let mut names: Vec<&str> = names.map(Option::unwrap_or_default).collect();
+    names.sort_unstable();
+    names
 }
 
 #[tokio::test]
@@ -57,12 +61,12 @@ async fn holds_for_as_long_as_the_server_asks_and_says_so() {
     let busy = |headers: &str| Reply::Answer(429, headers.to_owned(), "{}".to_owned());
     let stub = Stub::start(in_turn(vec![busy("Retry-After: 120\r\n")])).await;
     let (store, health) = open(config(&stub));
-    let error = store.writer.write(rows(&["a"])).await.expect_err("refused");
+    let error = store.writer.write(rows(&["a"]).into()).await.expect_err("refused");
     assert_eq!(error.retry_after(), Some(Duration::from_secs(120)));
     assert!(error.is_retryable());
     // Who comes too early hears the same, and the server nothing.
     for _ in 0..20 {
-        let error = store.writer.write(rows(&["a"])).await.expect_err("too early");
+        let error = store.writer.write(rows(&["a"]).into()).await.expect_err("too early");
         assert!(error.retry_after().is_some_and(|wait| wait > Duration::from_secs(100)), "{error:?}");
     }
     assert_eq!(stub.asked().len(), 1);
@@ -78,7 +82,7 @@ async fn asks_twice_a_second_at_most_in_an_outage_and_comes_back_by_itself() {
     let stub = Stub::start(storm).await;
     let (store, _) = open(config(&stub));
     let report = loop {
-        match store.writer.write(rows(&["a", "b"])).await {
+        match store.writer.write(rows(&["a", "b"]).into()).await {
             Ok(report) => break report,
             Err(error) => {
                 assert!(error.is_retryable(), "{error:?}");
@@ -95,7 +99,7 @@ async fn asks_twice_a_second_at_most_in_an_outage_and_comes_back_by_itself() {
 async fn recovers_without_traffic() {
     let stub = Stub::start(in_turn(vec![answer(500, "{}")])).await;
     let (store, health) = open(config(&stub));
-    store.writer.write(rows(&["a"])).await.expect_err("refused");
+    store.writer.write(rows(&["a"]).into()).await.expect_err("refused");
     assert!(health.report().is_degraded);
     wait_until("the store is ready again", || !health.report().is_degraded).await;
 }
@@ -105,7 +109,7 @@ async fn a_shard_that_is_given_up_needs_a_restart_of_the_server_and_is_said_so()
     let said = r#"{"code":"internal error","message":"not attempting to open shard 4; opening shard previously failed"}"#;
     let stub = Stub::start(in_turn(vec![answer(500, said)])).await;
     let (store, _) = open(config(&stub));
-    let error = store.writer.write(rows(&["a"])).await.expect_err("refused");
+    let error = store.writer.write(rows(&["a"]).into()).await.expect_err("refused");
     assert!(error.is_retryable() && error.to_string().contains("restart it"), "{error}");
 }
 
@@ -187,10 +191,10 @@ async fn an_answer_that_is_lost_means_the_same_lines_again() {
     let stub = Stub::start(in_turn(vec![Reply::Nothing])).await;
     let (store, health) = open(config(&stub));
     let windows = rows(&["a", "b"]);
-    let error = store.writer.write(windows.clone()).await.expect_err("no answer");
+    let error = store.writer.write(windows.clone().into()).await.expect_err("no answer");
     assert!(matches!(error, MetricStoreError::Unavailable { .. }), "{error:?}");
     wait_until("the store is ready again", || !health.report().is_degraded).await;
-    assert_eq!(store.writer.write(windows).await.expect("written").n_written, 2);
+    assert_eq!(store.writer.write(windows.into()).await.expect("written").n_written, 2);
     let lines = stub.lines();
     assert_eq!(lines[..2], lines[2..]);
 }
@@ -208,7 +212,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() {
 async fn readers_do_not_wait_for_a_server_that_is_known_to_be_away() {
     let stub = Stub::start(in_turn(vec![Reply::Never, Reply::Never])).await;
     let (store, _) = open(config(&stub));
-    store.writer.write(rows(&["a"])).await.expect_err("no answer");
+    store.writer.write(rows(&["a"]).into()).await.expect_err("no answer");
     let began = Instant::now();
     let error = store.reader.range(&query("m", now(), Field::Last)).await.expect_err("no answer");
     assert!(error.is_retryable() && began.elapsed() < Duration::from_millis(500), "{error}");
@@ -222,7 +226,7 @@ async fn readers_go_on_where_only_writes_are_refused() {
     };
     let stub = Stub::start(reply).await;
     let (store, _) = open(config(&stub));
-    store.writer.write(rows(&["a"])).await.expect_err("refused");
+    store.writer.write(rows(&["a"]).into()).await.expect_err("refused");
     assert_eq!(store.reader.range(&query("m", now(), Field::Last)).await.expect("an answer"), []);
 }
 
@@ -263,7 +267,7 @@ async fn a_token_that_was_replaced_is_read_again() {
     let (store, _) =
         open(InfluxdbConfig { token: Secret::new(""), token_file: token_file.clone(), ..config(&stub) });
     std::fs::write(&token_file, "new\n").expect("written");
-    assert_eq!(store.writer.write(rows(&["a"])).await.expect("written").n_written, 1);
+    assert_eq!(store.writer.write(rows(&["a"]).into()).await.expect("written").n_written, 1);
     assert_eq!(stub.asked().len(), 2);
 }
 
@@ -289,7 +293,7 @@ async fn writes_to_each_version_in_its_way_and_below_a_path() {
         let stub = Stub::start(|_: &Asked| answer(204, "")).await;
         let url = format!("{}{base}", stub.url);
         let (store, _) = open(InfluxdbConfig { version, url, ..config(&stub) });
-        store.writer.write(rows(&["a"])).await.expect("written");
+        store.writer.write(rows(&["a"]).into()).await.expect("written");
         let asked = &stub.asked()[0];
         assert_eq!(asked.path, path);
         assert!(asked.head.contains(authorization), "{}", asked.head);

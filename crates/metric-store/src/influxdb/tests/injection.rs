@@ -64,7 +64,7 @@ async fn write(store: &Handles, all: &[Series]) {
     };
     let rows: Vec<Row> = all.iter().enumerate().map(row).collect();
     let n_rows = rows.len();
-    let report = store.writer.write(vec![WindowRows { window, rows }]).await.expect("written");
+    let report = store.writer.write([WindowRows { window, rows }].into()).await.expect("written");
     assert_eq!((report.n_written, &report.rejected[..]), (n_rows, &[][..]));
 }
 

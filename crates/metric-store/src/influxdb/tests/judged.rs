@@ -67,7 +67,7 @@ async fn fields_of_another_type_are_rejected_and_the_rest_is_stored() {
     let metrics = ["a", "first", "b", "sec,ond", "firstborn", "first"];
     let rows = metrics.iter().enumerate().map(|(n, name)| row(name, &n.to_string(), Aggregate::Single(1.0)));
     let windows = vec![WindowRows { window: window(), rows: rows.collect() }];
-    let report = store.writer.write(windows).await.expect("judged");
+    let report = store.writer.write(windows.into()).await.expect("judged");
     let mut rejected: Vec<&str> =
         report.rejected.iter().map(|rejected| rejected.row.series.labels.metric_name()).collect();
     rejected.sort_unstable();
@@ -85,7 +85,7 @@ async fn a_label_that_is_too_long_is_rejected_alone() {
     let store = place.open();
     let names = ["short".to_owned(), "x".repeat(64_900), "x".repeat(65_000), "\n".repeat(22_000)];
     let rows = names.iter().map(|n| row("long", n, Aggregate::Single(1.0))).collect();
-    let report = store.writer.write(vec![WindowRows { window: window(), rows }]).await.expect("judged");
+    let report = store.writer.write([WindowRows { window: window(), rows }].into()).await.expect("judged");
     assert_eq!((report.n_written, report.rejected.len()), (2, 2));
     assert_eq!(store.reader.range(&query("long", now(), Field::Last)).await.expect("an answer").len(), 2);
     place.clean_up().await;
@@ -96,12 +96,12 @@ async fn a_bucket_that_is_deleted_under_us_is_created_again() {
     let Some(place) = place("deleted") else { return };
     let store = place.open();
     let windows = || vec![WindowRows { window: window(), rows: vec![row("m", "0", Aggregate::Single(1.0))] }];
-    store.writer.write(windows()).await.expect("written");
+    store.writer.write(windows().into()).await.expect("written");
     place.delete_buckets().await;
-    let error = store.writer.write(windows()).await.expect_err("no bucket");
+    let error = store.writer.write(windows().into()).await.expect_err("no bucket");
     assert!(error.is_retryable(), "{error}");
     let report = loop {
-        match store.writer.write(windows()).await {
+        match store.writer.write(windows().into()).await {
             Ok(report) => break report,
             Err(error) => tokio::time::sleep(error.retry_after().expect("a time")).await,
         }
@@ -116,7 +116,7 @@ async fn creates_no_bucket_where_it_must_not_and_says_how_to() {
     place.config.create_buckets = false;
     let store = place.open();
     let windows = vec![WindowRows { window: window(), rows: vec![row("m", "0", Aggregate::Single(1.0))] }];
-    let error = store.writer.write(windows).await.expect_err("no bucket").to_string();
+    let error = store.writer.write(windows.into()).await.expect_err("no bucket").to_string();
     let command = format!("influx bucket create --org sentinel --name {}_10s", place.config.bucket_prefix);
     assert!(error.contains(&command), "{error}");
     place.clean_up().await;

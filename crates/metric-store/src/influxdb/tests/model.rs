@@ -24,7 +24,7 @@ async fn a_rewrite_replaces_whatever_was_there() {
         last = some.expect("aggregates").current();
         let rows = last.iter().enumerate().map(|(n, one)| row("m", &format!("{n:02}"), one.clone()));
         let windows = vec![WindowRows { window, rows: rows.collect() }];
-        assert_eq!(store.writer.write(windows).await.expect("written").n_written, 60);
+        assert_eq!(store.writer.write(windows.into()).await.expect("written").n_written, 60);
     }
     for field in Field::ALL {
         let query = RangeQuery { resolution: Resolution::OneMinute, ..query("m", now(), field) };
@@ -104,7 +104,7 @@ async fn selectors_choose_the_same_as_everywhere() {
     };
     let window = Window::holding(now(), Resolution::TenSeconds);
     let windows = vec![WindowRows { window, rows: all.iter().map(row).collect() }];
-    store.writer.write(windows).await.expect("written");
+    store.writer.write(windows.into()).await.expect("written");
     let selectors = [
         "",
         "up",
@@ -147,7 +147,7 @@ async fn any_range_is_an_answer() {
     let store = place.open();
     let window = Window::holding(now(), Resolution::TenSeconds);
     let rows = vec![row("m", "0", Aggregate::Single(1.0))];
-    store.writer.write(vec![WindowRows { window, rows }]).await.expect("written");
+    store.writer.write([WindowRows { window, rows }].into()).await.expect("written");
     let at = window.start;
     let (before, after) = (at.saturating_sub_millis(1), at.saturating_add_millis(1));
     let ranges = [

@@ -102,7 +102,7 @@ async fn keeps_its_limits() {
     let maker = open(InfluxdbConfig { retention: longer, ..place.config.clone() });
     let window = Window::holding(now(), Resolution::TenSeconds);
     let rows = vec![contract::row("limited", "0", Aggregate::Single(1.0))];
-    maker.writer.write(vec![WindowRows { window, rows }]).await.expect("a write");
+    maker.writer.write([WindowRows { window, rows }].into()).await.expect("a write");
     contract::limits(&place.open(), 5, 3_600_000, now()).await;
     place.clean_up().await;
 }

@@ -23,11 +23,11 @@ struct Store {
 
 #[async_trait]
 impl MetricWriter for Store {
-    async fn write(&self, mut windows: Vec<WindowRows>) -> Result<WriteReport, MetricStoreError> {
+    async fn write(&self, windows: Arc<[WindowRows]>) -> Result<WriteReport, MetricStoreError> {
         if self.outage.is_on() {
             return Err(MetricStoreError::Storage { message: "an outage on purpose".into() });
         }
-        let mut rejected = Vec::new();
+        let (mut rejected, mut windows) = (Vec::new(), windows.to_vec());
         for WindowRows { window, rows } in &mut windows {
             let bad = rows.extract_if(.., |row| Some(row.aggregate.last()) == self.refused);
             rejected.extend(bad.map(|row| RejectedRow { window: *window, row, reason: "bad line".into() }));

@@ -184,9 +184,9 @@ mod tests {
     fn a_running_sentinel_is_known_by_what_it_says() {
         let report = json!({"is_ready": true, "is_degraded": true, "components": {
             "bus": {"state": "ready"},
-            "collector.kubernetes": {"state": "degraded", "reason": "no live view of pods"}}});
+            "collector/kubernetes": {"state": "degraded", "reason": "no live view of pods"}}});
         let running = said(&report).expect("a Sentinel");
-        assert_eq!(running.faults, ["collector.kubernetes: no live view of pods"]);
+        assert_eq!(running.faults, ["collector/kubernetes: no live view of pods"]);
         assert_eq!(said(&json!({"status": "UP"})), None);
         let folder = tempfile::tempdir().expect("a folder");
         let line = listen(&config("127.0.0.1:0", folder.path()), Some(&running));

@@ -41,7 +41,7 @@ impl Targets {
         config: DiscoveryConfig,
         client: Client,
     ) -> Self {
-        let health = context.health.component("collector.discovery");
+        let health = context.health.component("collector/discovery");
         health.ready();
         Self { view, context, config, client, health, running: HashMap::new(), refused: HashMap::new() }
     }

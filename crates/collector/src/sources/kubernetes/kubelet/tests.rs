@@ -77,7 +77,7 @@ impl Scene {
             },
             view: Arc::clone(&self.view),
             context: self.bench.context(),
-            board: KubeletBoard::new(self.bench.health.component("collector.kubelets")),
+            board: KubeletBoard::new(self.bench.health.component("collector/kubelets")),
         };
         let (trigger, shutdown) = Shutdown::new();
         (trigger, spawn("kubelets", kubelets.run(shutdown)))
@@ -89,7 +89,7 @@ impl Scene {
     }
 
     fn state(&self) -> ComponentState {
-        self.bench.health.report().components["collector.kubelets"].clone()
+        self.bench.health.report().components["collector/kubelets"].clone()
     }
 }
 

@@ -94,7 +94,7 @@ async fn brings_objects_events_and_numbers_of_a_cluster_onto_the_bus() {
     assert_eq!(&*frame.stream.target, "state");
     let has = |name: &str| frame.defined.iter().any(|(_, series)| series.labels.metric_name() == name);
     assert!(has("kube_pod_status_phase") && has("kube_replicaset_owner"));
-    assert_eq!(scene.bench.health.report().components["collector.kubernetes"], ComponentState::Ready);
+    assert_eq!(scene.bench.health.report().components["collector/kubernetes"], ComponentState::Ready);
     let rejection = crate::metrics::Rejection { door: "object", reason: "no_uid" };
     assert_eq!(scene.bench.metrics.rejected.get_or_create(&rejection).get(), 1);
     trigger.trigger();
@@ -112,7 +112,7 @@ async fn says_so_when_a_kind_may_not_be_read_and_goes_on_with_the_others() {
     let mut config = KubernetesConfig { url: server.url.clone(), ..KubernetesConfig::default() };
     config.watch.backoff_first = Duration::from_millis(1);
     let (trigger, task) = scene.start(&config);
-    let state = || scene.bench.health.report().components["collector.kubernetes"].clone();
+    let state = || scene.bench.health.report().components["collector/kubernetes"].clone();
     wait_until("the degraded state", || matches!(state(), ComponentState::Degraded(_))).await;
     let ComponentState::Degraded(why) = state() else { panic!("degraded") };
     assert!(why.contains("no live view of ingresses") && why.contains("forbidden"), "{why}");
@@ -128,7 +128,7 @@ async fn waits_for_credentials_that_are_not_there_yet() {
     let config =
         KubernetesConfig { url: "http://127.0.0.1:1".into(), token_file, ..KubernetesConfig::default() };
     let (trigger, task) = scene.start(&config);
-    let state = || scene.bench.health.report().components["collector.kubernetes"].clone();
+    let state = || scene.bench.health.report().components["collector/kubernetes"].clone();
     wait_until("the degraded state", || matches!(state(), ComponentState::Degraded(_))).await;
     trigger.trigger();
     task.await;
