@@ -162,7 +162,8 @@ impl KafkaBus {
     }
 
     fn reader(&self, consumer: KafkaConsumer, mailbox: &Arc<Mailbox>, part: Part) -> Reader {
-        Reader::new(consumer, Arc::clone(&self.clients), Arc::clone(&self.names), Arc::clone(mailbox), part)
+        let (clients, metrics) = (Arc::clone(&self.clients), Arc::clone(&self.metrics));
+        Reader::new(consumer, (clients, metrics), Arc::clone(&self.names), Arc::clone(mailbox), part)
     }
 }
 

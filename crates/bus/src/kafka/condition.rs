@@ -8,7 +8,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use sentinel_runtime::Component;
 use tokio::sync::Notify;
 
-/// A failed publish that was not followed by another within this time is history.
+/// A failed publish, or a batch that cannot be read, that was not followed by another within this time is history.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 /// What a fault is of. The first of them is shown.
@@ -17,6 +17,8 @@ pub(super) enum Part {
     Connection,
     Topics,
     Publish,
+    /// A batch of a topic that this group reads.
+    Unreadable(String),
     Group(String),
 }
 
@@ -81,7 +83,7 @@ impl Condition {
         state.has_been_reached = true;
         state.faults.retain(|part, fault| match part {
             Part::Connection | Part::Topics => false,
-            Part::Publish => fault.since.elapsed() < FORGET_AFTER,
+            Part::Publish | Part::Unreadable(_) => fault.since.elapsed() < FORGET_AFTER,
             Part::Group(_) => true,
         });
         self.show(&state);

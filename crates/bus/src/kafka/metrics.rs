@@ -9,6 +9,7 @@ pub(super) struct Metrics {
     pub publish_timeouts: Counter,
     pub producer_replacements: Counter,
     pub consumer_rebuilds: Counter,
+    pub unreadable_batches: Counter,
 }
 
 impl Metrics {
@@ -19,6 +20,7 @@ impl Metrics {
             publish_timeouts: Counter::default(),
             producer_replacements: Counter::default(),
             consumer_rebuilds: Counter::default(),
+            unreadable_batches: Counter::default(),
         };
         registry.register(
             "sentinel_bus_publish_seconds",
@@ -39,6 +41,11 @@ impl Metrics {
             "sentinel_bus_consumer_rebuilds",
             "Consumers built anew because they had failed, or got nothing although there was something",
             metrics.consumer_rebuilds.clone(),
+        );
+        registry.register(
+            "sentinel_bus_unreadable_batches",
+            "Batches of messages that are damaged or cannot be unpacked, each as often as it was tried",
+            metrics.unreadable_batches.clone(),
         );
         metrics
     }

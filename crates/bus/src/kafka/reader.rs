@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 use super::client::{Clients, KafkaConsumer};
 use super::condition::Part;
 use super::mailbox::Mailbox;
+use super::metrics::Metrics;
 use super::names::Names;
 use super::questions::watermarks;
 use super::record;
@@ -39,6 +40,7 @@ const BATCH: usize = 256;
 pub(super) struct Reader {
     pub consumer: Arc<KafkaConsumer>,
     pub clients: Arc<Clients>,
+    metrics: Arc<Metrics>,
     pub names: Arc<Names>,
     pub mailbox: Arc<Mailbox>,
     /// Partitions that are read, and the offset wanted next; none before the first message of one that is
@@ -69,7 +71,7 @@ enum Came {
 impl Reader {
     pub fn new(
         consumer: KafkaConsumer,
-        clients: Arc<Clients>,
+        (clients, metrics): (Arc<Clients>, Arc<Metrics>),
         names: Arc<Names>,
         mailbox: Arc<Mailbox>,
         part: Part,
@@ -78,6 +80,7 @@ impl Reader {
             consumer: Arc::new(consumer),
             watchdog: Watchdog::new(clients.config.stall_timeout, Instant::now()),
             clients,
+            metrics,
             names,
             mailbox,
             positions: BTreeMap::new(),
@@ -244,6 +247,24 @@ impl Reader {
             Some(code) if let Some(remedy) = remedy(code) => {
                 let reason = format!("Kafka does not take this member of the group ({code}): {remedy}");
                 self.clients.condition.raise(self.part.clone(), reason);
+            }
+            Some(Code::BadMessage | Code::InvalidMessage) => {
+                self.metrics.unreadable_batches.inc();
+                warn!(
+                    part = ?self.part,
+                    "Kafka gave a batch whose checksum is wrong: its messages are lost. See to the broker's disk; \
+                     `sentinel verify` names what is missing"
+                );
+            }
+            Some(Code::BadCompression) => {
+                self.metrics.unreadable_batches.inc();
+                let Part::Group(reader) = &self.part else { return None };
+                let reason = format!(
+                    "a batch of messages for {reader} cannot be unpacked, being damaged or larger than anything that \
+                     is published here, and its partition waits there: kafka-dump-log.sh finds it, and what moves \
+                     beyond it is kafka-consumer-groups.sh --reset-offsets or kafka-delete-records.sh"
+                );
+                self.clients.condition.raise(Part::Unreadable(reader.clone()), reason);
             }
             // They may have gone: they are made again.
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {

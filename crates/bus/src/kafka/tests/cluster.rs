@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, TopicPartitionList};
 use sentinel_model::Timestamp;
 use sentinel_runtime::ComponentState;
@@ -133,6 +134,40 @@ async fn the_largest_message_by_default_comes_back() {
     crate::contract::log::refuses_what_is_too_large(&mut real).await;
 }
 
+/// What no client of ours would send: unpacked, it is larger than any message may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_cannot_be_unpacked_is_told_of_and_holds_up_its_partition_alone() {
+    let Some(real) = Real::new() else { return };
+    let bus = real.open_kafka();
+    bus.publish(vec![message(0, "a")]).await.expect("publish");
+    let mut client = rdkafka::ClientConfig::new();
+    client.set("bootstrap.servers", &real.unencrypted).set("compression.codec", "zstd");
+    client.set("message.max.bytes", "200000000");
+    let foreign: FutureProducer = client.create().expect("a client");
+    let (topic, bomb) = (format!("{}{TOPIC}", real.config.topic_prefix), vec![0; 100 << 20]);
+    let record = FutureRecord::<(), _>::to(&topic).partition(0).payload(&bomb);
+    foreign.send(record, LONG).await.expect("a broker sees that it is small");
+    bus.publish(vec![message(0, "b"), message(1, "c")]).await.expect("publish");
+
+    let mut consumer = bus.join("g", &[TOPIC], Start::Earliest).await.expect("join");
+    let mut read = Vec::new();
+    let is_told = || {
+        let told = degraded(&real.health).unwrap_or_default();
+        told.contains(".g cannot be unpacked") && told.contains("kafka-consumer-groups.sh")
+    };
+    let waiting = async {
+        while !is_told() || read.len() < 2 {
+            if let Polled::Records(records) = consumer.poll(limit(10)).await.expect("poll") {
+                read.extend(records.into_iter().map(|delivered| delivered.record.value));
+            }
+        }
+    };
+    tokio::time::timeout(LONG, waiting).await.expect("it is told, and the other partition is read");
+    read.sort();
+    assert_eq!(read, ["a", "c"]);
+    assert!(bus.metrics.unreadable_batches.get() > 0);
+}
+
 /// A store that is away holds the application for longer than the session, and for much more than fits into
 /// the buffers; meanwhile the member stays in its group and loses nothing.
 #[tokio::test(flavor = "multi_thread")]
@@ -211,10 +246,9 @@ async fn foreign_messages_are_read_as_they_are() {
     bus.publish(vec![message(0, "ours")]).await.expect("publish");
     let mut client = rdkafka::ClientConfig::new();
     client.set("bootstrap.servers", real.config.brokers.join(","));
-    let producer: rdkafka::producer::FutureProducer = client.create().expect("a client");
+    let producer: FutureProducer = client.create().expect("a client");
     let name = format!("{}{TOPIC}", real.config.topic_prefix);
-    let bare: rdkafka::producer::FutureRecord<'_, [u8], [u8]> =
-        rdkafka::producer::FutureRecord::to(&name).partition(0);
+    let bare: FutureRecord<'_, [u8], [u8]> = FutureRecord::to(&name).partition(0);
     producer.send(bare, LONG).await.expect("published");
     let delivered = read_all(&bus).await;
     assert_eq!(delivered.len(), 2);
