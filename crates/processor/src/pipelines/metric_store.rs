@@ -19,6 +19,10 @@ use crate::pipeline::{Pipeline, Stage, Stopped};
 /// Rows in one write. The records of one poll may hold a thousand times as many.
 const MAX_ROWS: usize = 16_384;
 
+/// Rows that are held to be put in order: where an hour ends, windows of four widths close at once, and the narrow
+/// ones are waited for.
+const MAX_HELD: usize = 8 * MAX_ROWS;
+
 pub(crate) struct MetricStoreStage {
     pipeline: Pipeline,
     writer: Arc<dyn MetricWriter>,
@@ -26,7 +30,14 @@ pub(crate) struct MetricStoreStage {
     shutdown: Shutdown,
 }
 
-/// Rows that wait for their write.
+/// Windows, each with the number of the record that it came in.
+#[derive(Default)]
+struct Held {
+    windows: Vec<(usize, WindowRows)>,
+    n_rows: usize,
+}
+
+/// Rows of one write.
 #[derive(Default)]
 struct Pending {
     windows: Vec<WindowRows>,
@@ -72,7 +83,7 @@ impl MetricStoreStage {
     }
 
     async fn write_all(&mut self, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
-        let (mut pending, mut letters, mut seen) = (Pending::default(), Vec::new(), Vec::new());
+        let (mut held, mut letters, mut seen) = (Held::default(), Vec::new(), Vec::new());
         for (origin, record) in records.iter().enumerate() {
             let Some(streams) = self.partitions.get_mut(&record.position.at.partition) else { continue };
             let rows = rows(streams, record);
@@ -80,9 +91,11 @@ impl MetricStoreStage {
             canary::note_all(&self.pipeline.metrics, hop::WINDOWS, &canaries);
             seen.extend(canaries);
             match rows {
-                Ok(Some(mut rows)) => {
-                    while let Some(more) = pending.fill(&mut rows, origin) {
-                        letters.extend(self.write(more, records).await?);
+                Ok(Some(rows)) => {
+                    held.n_rows += rows.rows.len();
+                    held.windows.push((origin, rows));
+                    if held.n_rows >= MAX_HELD {
+                        letters.extend(self.write_held(std::mem::take(&mut held), records).await?);
                     }
                 }
                 Ok(None) => {}
@@ -94,8 +107,21 @@ impl MetricStoreStage {
                 )),
             }
         }
-        letters.extend(self.write(pending, records).await?);
+        letters.extend(self.write_held(held, records).await?);
         canary::note_all(&self.pipeline.metrics, hop::METRIC_STORE, &seen);
+        Ok(letters)
+    }
+
+    /// The narrowest first; of those, in the order that they came in.
+    async fn write_held(&self, mut held: Held, records: &[Delivered]) -> Result<Vec<Outgoing>, Stopped> {
+        held.windows.sort_by_key(|(_, rows)| rows.window.resolution);
+        let (mut pending, mut letters) = (Pending::default(), Vec::new());
+        for (origin, mut rows) in held.windows {
+            while let Some(full) = pending.fill(&mut rows, origin) {
+                letters.extend(self.write(full, records).await?);
+            }
+        }
+        letters.extend(self.write(pending, records).await?);
         Ok(letters)
     }
 

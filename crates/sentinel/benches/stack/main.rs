@@ -38,7 +38,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Frames of one publish.
 const BATCH: usize = 64;
-const LAPS: i64 = 2;
+/// Enough that what a program needs to start is little beside them.
+const LAPS: i64 = 6;
 /// As the processor polls.
 const POLL: PollLimit =
     PollLimit { max_records: 2_000, max_bytes: 8 << 20, wait: Duration::from_millis(500) };

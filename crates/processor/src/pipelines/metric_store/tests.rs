@@ -61,14 +61,17 @@ fn series(n_series: u32) -> Vec<Series> {
     (0..n_series).map(|i| Series { labels: labels(i), kind: MetricKind::Gauge }).collect()
 }
 
+/// A value of each series.
+fn values(n_series: u32) -> (Vec<Series>, Vec<Rollup>) {
+    let rollup = |i| Rollup { series: SeriesRef(i), aggregate: Aggregate::Single(f64::from(i)) };
+    (series(n_series), (0..n_series).map(rollup).collect())
+}
+
 /// Windows of `n_series` series each, every `key_interval`th a key frame.
 fn windows(resolution: Resolution, n_series: u32, n_windows: i64, key_interval: u32) -> Vec<Record> {
     let config = EncoderConfig { key_interval, ..EncoderConfig::default() };
     let mut encoder = RollupEncoder::new("p0/0".into(), 1, config);
-    let series = series(n_series);
-    let rollups: Vec<Rollup> = (0..n_series)
-        .map(|i| Rollup { series: SeriesRef(i), aggregate: Aggregate::Single(f64::from(i)) })
-        .collect();
+    let (series, rollups) = values(n_series);
     let window = |i: i64| Window { resolution, start: Timestamp::from_millis(i * resolution.as_millis()) };
     (0..n_windows)
         .map(|i| record(encoder.encode(window(i), true, &series, &rollups).bytes, resolution.as_str()))
@@ -165,6 +168,22 @@ async fn a_write_has_a_bound_however_large_the_window() {
     let n_series = 2 * MAX_ROWS as u32 + 100;
     run.feed(&windows(Resolution::OneMinute, n_series, 2, 5), 0).await.expect("not stopped");
     assert_eq!(run.store.sizes(), [MAX_ROWS, MAX_ROWS, MAX_ROWS, MAX_ROWS, 200]);
+}
+
+#[tokio::test]
+async fn windows_that_close_together_are_written_narrowest_first() {
+    let mut run = Run::new(None);
+    let records: Vec<Record> = [(Resolution::OneMinute, 120), (Resolution::TenSeconds, 170)]
+        .into_iter()
+        .flat_map(|(resolution, start_s)| {
+            let mut encoder = RollupEncoder::new(resolution.as_str().into(), 1, EncoderConfig::default());
+            let (series, rollups) = values(MAX_ROWS as u32);
+            let window = Window { resolution, start: Timestamp::from_secs(start_s) };
+            [record(encoder.encode(window, true, &series, &rollups).bytes, resolution.as_str())]
+        })
+        .collect();
+    run.feed(&records, 0).await.expect("not stopped");
+    assert_eq!((run.store.starts(), run.store.sizes()), (vec![170, 120], vec![MAX_ROWS, MAX_ROWS]));
 }
 
 #[tokio::test]
