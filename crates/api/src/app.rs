@@ -39,8 +39,6 @@ pub struct Mode {
     /// `run`, `demo` or `replay`.
     pub mode: String,
     pub is_simulated: bool,
-    /// Label `instance` of this process's own metrics, where it takes them in itself.
-    pub instance: Option<String>,
 }
 
 /// Shared by everything that answers. Cheap to clone.

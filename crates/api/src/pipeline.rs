@@ -37,7 +37,10 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
             Err(error) => tracing::debug!(%topic, %error, "the topic's state is not known"),
         }
     }
-    let components = components::read(&app.health.report(), &app.live, app.mode.instance.as_deref());
+    let is_recording = app.mode.mode == "replay";
+    // What a recording tells of processes was long ago.
+    let others = (!is_recording).then_some(&app.live);
+    let components = components::read(&app.health, others);
     let newest = app.freshness.read(app, now).await;
     let facts = Facts {
         live: &app.live,
@@ -45,7 +48,7 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
         components: &components,
         newest,
         now,
-        is_recording: app.mode.mode == "replay",
+        is_recording,
     };
     Pipeline {
         generated_at: now.into(),

@@ -114,7 +114,7 @@ pub enum OutletPolicy {
 
 impl Config {
     /// What tells this collector from others, and label `instance` of its own metrics: the id, or else the host's name.
-    pub fn instance(&self) -> String {
+    pub(crate) fn instance(&self) -> String {
         if self.id.is_empty() { host_name() } else { self.id.clone() }
     }
 

@@ -23,16 +23,17 @@ pub enum ComponentState {
     Failed(String),
 }
 
-/// Each component as a series of value 1, with labels `component`, `state` and `reason`: so that the state of every
-/// process is where the metrics are.
+/// Each component as a series of value 1, with labels `component`, `state`, `reason` and `process` (see
+/// [`Health::process`]): so that the state of every process is where the metrics are.
 pub const STATE_METRIC: &str = "sentinel_runtime_component_state";
 
 /// Of a reason as a label's value.
 const MAX_REASON_CHARS: usize = 256;
 
 /// All components of this process. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Health {
+    process: Arc<str>,
     components: Arc<RwLock<BTreeMap<String, ComponentState>>>,
     /// Told of each change.
     changes: Arc<watch::Sender<()>>,
@@ -54,7 +55,19 @@ pub struct HealthReport {
     pub components: BTreeMap<String, ComponentState>,
 }
 
+impl Default for Health {
+    fn default() -> Self {
+        let process = format!("{:08x}", rand::random::<u32>()).into();
+        Self { process, components: Arc::default(), changes: Arc::default() }
+    }
+}
+
 impl Health {
+    /// Tells this process from all others, and from itself after a restart.
+    pub fn process(&self) -> &str {
+        &self.process
+    }
+
     /// Registers a component as starting.
     pub fn component(&self, name: impl Into<String>) -> Component {
         let component = Component { name: name.into(), health: self.clone() };
@@ -98,14 +111,28 @@ impl Collector for Health {
         let help = "Components of this process: 1 for the state that each is in, and the reason";
         let mut family = encoder.encode_descriptor(STATE_METRIC, help, None, MetricType::Gauge)?;
         for (component, state) in self.components.read().iter() {
-            let reason = state.reason();
-            let end = reason.char_indices().nth(MAX_REASON_CHARS).map_or(reason.len(), |(end, _)| end);
-            let labels =
-                [("component", component.as_str()), ("state", state.as_str()), ("reason", &reason[..end])];
+            let reason = label_text(state.reason());
+            let labels = [
+                ("component", component.as_str()),
+                ("state", state.as_str()),
+                ("reason", reason.as_str()),
+                ("process", &self.process),
+            ];
             ConstGauge::new(1i64).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }
+}
+
+/// A reason as a label's value, which should not be another one whenever a count in it is: numbers that stand by
+/// themselves are `N`.
+fn label_text(reason: &str) -> String {
+    let is_number = |word: &str| {
+        let word = word.trim_matches(|c: char| c.is_ascii_punctuation()).replace(',', "");
+        word.starts_with(|c: char| c.is_ascii_digit()) && word.parse::<f64>().is_ok()
+    };
+    let words: Vec<&str> = reason.split(' ').map(|word| if is_number(word) { "N" } else { word }).collect();
+    words.join(" ").chars().take(MAX_REASON_CHARS).collect()
 }
 
 impl Health {
@@ -165,11 +192,12 @@ mod tests {
     fn metrics_tell_of_each_component_and_what_is_wrong_with_it() {
         let health = Health::default();
         health.component("bus").ready();
-        health.component("collector/logs").degraded(format!("\"a\" is {}", "ä".repeat(300)));
+        health.component("collector/logs").degraded(format!("\"a\" of 1,200 is {}", "ä".repeat(300)));
+        let process = health.process().to_owned();
         let text = crate::admin::Admin::new(health, crate::Registry::default()).openmetrics();
-        let series = |labels: &str| format!("{STATE_METRIC}{{{labels}}} 1\n");
+        let series = |labels: &str| format!("{STATE_METRIC}{{{labels},process=\"{process}\"}} 1\n");
         assert!(text.contains(&series(r#"component="bus",state="ready",reason="""#)), "{text}");
-        let reason = format!(r#"\"a\" is {}"#, "ä".repeat(249));
+        let reason = format!(r#"\"a\" of N is {}"#, "ä".repeat(244));
         let degraded = format!(r#"component="collector/logs",state="degraded",reason="{reason}""#);
         assert!(text.contains(&series(&degraded)), "{text}");
     }

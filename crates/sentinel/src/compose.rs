@@ -103,10 +103,7 @@ pub async fn start(config: &Config, roles: &[Role], input: &Input) -> anyhow::Re
         _ => None,
     };
     let api = match &stores {
-        Some(stores) if has(Role::Api) => {
-            let instance = has(Role::Collector).then(|| config.collector.instance());
-            Some(ground.api(stores, input, instance)?)
-        }
+        Some(stores) if has(Role::Api) => Some(ground.api(stores, input)?),
         _ => None,
     };
 
@@ -232,7 +229,7 @@ impl Ground<'_> {
             .context("build the processor")
     }
 
-    fn api(&self, stores: &Stores, input: &Input, instance: Option<String>) -> anyhow::Result<Api> {
+    fn api(&self, stores: &Stores, input: &Input) -> anyhow::Result<Api> {
         let handles = ApiHandles {
             bus: Arc::clone(&self.bus),
             metrics: Arc::clone(&stores.metrics.reader),
@@ -252,7 +249,7 @@ impl Ground<'_> {
             Input::Replayed(_) => "replay",
         };
         let is_simulated = *input == Input::Simulated;
-        let mode = Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated, instance };
+        let mode = Mode { version: VERSION.to_owned(), mode: name.to_owned(), is_simulated };
         let config = self.config.api.clone();
         self.admin
             .register(|registry| Api::build(config, handles, mode, registry))

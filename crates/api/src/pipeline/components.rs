@@ -3,44 +3,75 @@
 use std::collections::BTreeMap;
 
 use sentinel_model::{Selector, Timestamp};
-use sentinel_runtime::{ComponentState, HealthReport, STATE_METRIC};
+use sentinel_runtime::{ComponentState, Health, STATE_METRIC};
 
 use crate::dto::pipeline::{ComponentDto, ComponentStateDto};
 use crate::live::Live;
 
-/// A process that is this far behind the newest series is gone, or is told of by those who wait for it.
+/// A process that is so far behind the newest of its cluster is gone: those who wait for it tell of that.
 const GONE_MS: i64 = 2 * 60 * 1_000;
 
-/// This process's first; `own` is the `instance` that its metrics come back under.
-pub fn read(report: &HealthReport, live: &Live, own: Option<&str>) -> Vec<ComponentDto> {
+/// What a part of another process has said.
+struct Said {
+    cluster: String,
+    process: String,
+    name: String,
+    at: Timestamp,
+    state: ComponentStateDto,
+    reason: String,
+}
+
+impl Said {
+    fn part(&self) -> (&str, &str, &str) {
+        (&self.process, &self.cluster, &self.name)
+    }
+}
+
+/// This process's first.
+pub fn read(health: &Health, others: Option<&Live>) -> Vec<ComponentDto> {
+    let report = health.report();
     let here = report.components.iter().map(|(name, state)| ComponentDto {
         process: None,
         name: name.clone(),
         state: dto(state),
         reason: state.reason().to_owned(),
     });
-    here.chain(others(live, own)).collect()
+    here.chain(others.into_iter().flat_map(|live| newest(said(live, health.process())))).collect()
 }
 
-fn others(live: &Live, own: Option<&str>) -> Vec<ComponentDto> {
-    let newest = live.newest();
-    // A state that ended stays in the overlay for some minutes: what counts is the newest of a part, and of two in
-    // the same window the worse.
-    let mut latest: BTreeMap<(String, String), (Timestamp, ComponentStateDto, String)> = BTreeMap::new();
+fn said(live: &Live, own: &str) -> Vec<Said> {
+    let mut said = Vec::new();
     live.each(&Selector::metric(STATE_METRIC), |labels, windows, _| {
         let label = |name| labels.get(name).unwrap_or_default();
         let (Some(window), Some(state)) = (windows.last(), parse(label("state"))) else { return };
-        let is_gone = newest.is_some_and(|newest| newest.millis_since(window.start) > GONE_MS);
-        if is_gone || own == Some(label("instance")) {
-            return;
+        if label("process") != own {
+            said.push(Said {
+                cluster: label("cluster").to_owned(),
+                process: label("instance").to_owned(),
+                name: label("component").to_owned(),
+                at: window.start,
+                state,
+                reason: label("reason").to_owned(),
+            });
         }
-        let seen = (window.start, state, label("reason").to_owned());
-        let known = latest.entry((label("instance").to_owned(), label("component").to_owned()));
-        known.and_modify(|known| *known = known.clone().max(seen.clone())).or_insert(seen);
     });
+    said
+}
+
+/// A state that ended stays in the overlay for some minutes: what counts is the newest of a part, and of two in the
+/// same window the worse.
+fn newest(mut said: Vec<Said>) -> Vec<ComponentDto> {
+    let mut clocks: BTreeMap<String, Timestamp> = BTreeMap::new();
+    for one in &said {
+        let clock = clocks.entry(one.cluster.clone()).or_insert(one.at);
+        *clock = (*clock).max(one.at);
+    }
+    said.retain(|one| clocks[&one.cluster].millis_since(one.at) <= GONE_MS);
+    said.sort_by(|a, b| a.part().cmp(&b.part()).then((b.at, b.state).cmp(&(a.at, a.state))));
+    said.dedup_by(|next, first| next.part() == first.part());
     let component =
-        |((process, name), (_, state, reason))| ComponentDto { process: Some(process), name, state, reason };
-    latest.into_iter().map(component).collect()
+        |one: Said| ComponentDto { process: Some(one.process), name: one.name, state: one.state, reason: one.reason };
+    said.into_iter().map(component).collect()
 }
 
 const fn dto(state: &ComponentState) -> ComponentStateDto {

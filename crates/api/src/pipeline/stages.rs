@@ -287,7 +287,11 @@ fn worst(id: StageId, components: &[ComponentDto]) -> Option<(StageStatus, Strin
         StageId::LogStore => &["log-store"],
         StageId::Api => &["api", "cache"],
     };
-    let is_its = |one: &&ComponentDto| names.contains(&one.name.split('/').next().unwrap_or_default());
+    let is_its = |one: &&ComponentDto| {
+        let (stage, part) = one.name.split_once('/').unwrap_or((&one.name, ""));
+        // Of many targets some are always away: they are the stage's trouble when all are.
+        names.contains(&stage) && !["targets", "kubelets"].contains(&part)
+    };
     let ailing = components.iter().filter(is_its).filter(|one| one.state != ComponentStateDto::Ready);
     // The first of the worst: what this process says itself comes first.
     let worst = ailing.clone().reduce(|worst, one| if one.state > worst.state { one } else { worst })?;

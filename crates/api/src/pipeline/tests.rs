@@ -44,7 +44,7 @@ fn window(start_s: i64, values: &[(&str, f64)]) -> RollupBatch {
 }
 
 fn stage_of(live: &Live, health: &Health, id: StageId) -> Stage {
-    let components = components::read(&health.report(), live, Some("here"));
+    let components = components::read(health, Some(live));
     let newest = Newest {
         record: Some(Timestamp::from_secs(19)),
         stored_window: Some(Timestamp::from_secs(5)),
@@ -185,22 +185,27 @@ fn the_worst_component_decides() {
 
 #[test]
 fn what_ails_another_process_shows_with_its_name_until_that_is_over() {
-    let state = |instance: &str, part: &str, state: &str, reason: &str| {
-        format!(
-            r#"sentinel_runtime_component_state{{instance="{instance}",component="{part}",state="{state}",reason="{reason}"}}"#
-        )
+    let health = Health::default();
+    let of = |process: &str, instance: &str, part: &str, state: &str, reason: &str| {
+        let labels = format!(
+            r#"process="{process}",instance="{instance}",component="{part}",state="{state}",reason="{reason}""#
+        );
+        format!("sentinel_runtime_component_state{{{labels}}}")
     };
+    let state = |instance: &str, part: &str, state: &str, reason: &str| of("1", instance, part, state, reason);
     let series = [
         state("collector-1", "collector/logs", "degraded", "too many streams"),
         state("collector-2", "collector/logs", "ready", ""),
         state("collector-2", "bus", "starting", ""),
+        // Some targets are always away, which is told beside.
+        state("collector-2", "collector/targets", "degraded", "1 of 9 is down"),
         // Of this process: it speaks for itself.
-        state("here", "api", "failed", "gone"),
+        of(health.process(), "api-1", "api", "failed", "gone"),
     ];
     let metrics: Vec<(&str, f64, f64)> = series.iter().map(|series| (series.as_str(), 1.0, 1.0)).collect();
     let all = live(&metrics);
     let told = |id| {
-        let stage = stage_of(&all, &Health::default(), id);
+        let stage = stage_of(&all, &health, id);
         (stage.status, stage.reason)
     };
     assert_eq!(told(StageId::Collector), (StageStatus::Degraded, "collector-1: too many streams".into()));

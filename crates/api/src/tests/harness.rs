@@ -45,7 +45,7 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn mode() -> Mode {
-    Mode { version: "1.2.3".into(), mode: "demo".into(), is_simulated: true, instance: Some("here".into()) }
+    Mode { version: "1.2.3".into(), mode: "demo".into(), is_simulated: true }
 }
 
 /// What the dashboard would answer.

@@ -248,24 +248,14 @@ impl Reader {
                 let reason = format!("Kafka does not take this member of the group ({code}): {remedy}");
                 self.clients.condition.raise(self.part.clone(), reason);
             }
-            Some(Code::BadMessage | Code::InvalidMessage) => {
-                self.metrics.unreadable_batches.inc();
-                warn!(
-                    part = ?self.part,
-                    "Kafka gave a batch whose checksum is wrong: its messages are lost. See to the broker's disk; \
-                     `sentinel verify` names what is missing"
-                );
-            }
-            Some(Code::BadCompression) => {
-                self.metrics.unreadable_batches.inc();
-                let Part::Group(reader) = &self.part else { return None };
-                let reason = format!(
-                    "a batch of messages for {reader} cannot be unpacked, being damaged or larger than anything that \
-                     is published here, and its partition waits there: kafka-dump-log.sh finds it, and what moves \
-                     beyond it is kafka-consumer-groups.sh --reset-offsets or kafka-delete-records.sh"
-                );
-                self.clients.condition.raise(Part::Unreadable(reader.clone()), reason);
-            }
+            Some(Code::BadMessage | Code::InvalidMessage) => self.note_unreadable(
+                "has a wrong checksum, as of a damaged disk: its messages are lost, which `sentinel verify` names, and if \
+                 its partition waits there",
+            ),
+            Some(Code::BadCompression) => self.note_unreadable(
+                "cannot be unpacked, being damaged or larger than anything that is published here: its partition \
+                 waits there, and",
+            ),
             // They may have gone: they are made again.
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
                 self.clients.condition.alarm.notify_one();
@@ -274,6 +264,15 @@ impl Reader {
         }
         debug!(%error, part = ?self.part, "a consumer has trouble");
         None
+    }
+
+    fn note_unreadable(&self, what: &str) {
+        self.metrics.unreadable_batches.inc();
+        let Part::Group(reader) = &self.part else { return };
+        let reason = format!(
+            "a batch of messages for {reader} {what} kafka-dump-log.sh finds it and kafka-delete-records.sh moves beyond it"
+        );
+        self.clients.condition.raise(Part::Unreadable(reader.clone()), reason);
     }
 
     /// Compares with the ends of the partitions.

@@ -153,7 +153,7 @@ async fn a_batch_that_cannot_be_unpacked_is_told_of_and_holds_up_its_partition_a
     let mut read = Vec::new();
     let is_told = || {
         let told = degraded(&real.health).unwrap_or_default();
-        told.contains(".g cannot be unpacked") && told.contains("kafka-consumer-groups.sh")
+        told.contains(".g cannot be unpacked") && told.contains("kafka-delete-records.sh")
     };
     let waiting = async {
         while !is_told() || read.len() < 2 {

@@ -2,6 +2,7 @@
 //! (`scripts/stack`), and only with `SENTINEL_STACK_FAULTS`, as each takes a minute.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -11,6 +12,7 @@ use sentinel_testkit::wait_until;
 
 use super::cluster::{TOPIC, limit, message};
 use super::*;
+use crate::config::Compression;
 use crate::{Commit, Delivered, Polled, Start, TopicPartition};
 
 /// A broker that nobody else uses.
@@ -243,4 +245,40 @@ async fn a_cluster_that_comes_late_is_found() {
     let is_ready = || real.health.report().components["bus"] == ComponentState::Ready;
     wait_until("it is found", is_ready).await;
     bus.publish(vec![message(0, "1")]).await.expect("publish");
+}
+
+/// What was written is told apart from what the disk gives back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_damaged_on_disk_is_told_of_and_what_comes_after_it_is_read() {
+    let Some(brokers) = Brokers::start(34_000).await else { return };
+    let mut real = Real::on(&brokers.address());
+    real.config.compression = Compression::None;
+    // In one segment: a broker gives what follows along with it.
+    let table = Topic::ALL.into_iter().map(|topic| (topic, topics::settings(topic, &real.config))).collect();
+    let bus = KafkaBus::open_with(real.config.clone(), table, &real.health, &mut Registry::default())
+        .expect("open");
+    for value in ["first", "damaged", "last"] {
+        bus.publish(vec![message(0, value)]).await.expect("publish");
+    }
+    let name = format!("{}{TOPIC}-0", real.config.topic_prefix);
+    let log = brokers.folder.path().join("kafka/1/data").join(name).join("00000000000000000000.log");
+    let bytes = std::fs::read(&log).expect("the broker's log");
+    let at = bytes.windows(7).position(|bytes| bytes == b"damaged").expect("the message lies there as it is");
+    let file = std::fs::OpenOptions::new().write(true).open(&log).expect("the broker's log");
+    file.write_all_at(b"D", at as u64).expect("a write");
+
+    let mut consumer = bus.join("g", &[TOPIC], Start::Earliest).await.expect("join");
+    let mut read = Vec::new();
+    while read.len() < 2 {
+        if let Polled::Records(records) = consumer.poll(limit(10)).await.expect("poll") {
+            read.extend(records.into_iter().map(|delivered| delivered.record.value));
+        }
+    }
+    assert_eq!(read, ["first", "last"]);
+    assert!(bus.metrics.unreadable_batches.get() > 0);
+    let is_told = || match &real.health.report().components["bus"] {
+        ComponentState::Degraded(reason) => reason.contains(".g has a wrong checksum"),
+        _ => false,
+    };
+    assert!(is_told(), "{:?}", real.health.report());
 }
