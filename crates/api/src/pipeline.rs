@@ -42,14 +42,8 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
     let others = (!is_recording).then_some(&app.live);
     let components = components::read(&app.health, others);
     let newest = app.freshness.read(app, now).await;
-    let facts = Facts {
-        live: &app.live,
-        topics: &topics,
-        components: &components,
-        newest,
-        now,
-        is_recording,
-    };
+    let facts =
+        Facts { live: &app.live, topics: &topics, components: &components, newest, now, is_recording };
     Pipeline {
         generated_at: now.into(),
         stages: stages(facts),

@@ -69,8 +69,12 @@ fn newest(mut said: Vec<Said>) -> Vec<ComponentDto> {
     said.retain(|one| clocks[&one.cluster].millis_since(one.at) <= GONE_MS);
     said.sort_by(|a, b| a.part().cmp(&b.part()).then((b.at, b.state).cmp(&(a.at, a.state))));
     said.dedup_by(|next, first| next.part() == first.part());
-    let component =
-        |one: Said| ComponentDto { process: Some(one.process), name: one.name, state: one.state, reason: one.reason };
+    let component = |one: Said| ComponentDto {
+        process: Some(one.process),
+        name: one.name,
+        state: one.state,
+        reason: one.reason,
+    };
     said.into_iter().map(component).collect()
 }
 

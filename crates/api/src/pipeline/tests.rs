@@ -192,7 +192,8 @@ fn what_ails_another_process_shows_with_its_name_until_that_is_over() {
         );
         format!("sentinel_runtime_component_state{{{labels}}}")
     };
-    let state = |instance: &str, part: &str, state: &str, reason: &str| of("1", instance, part, state, reason);
+    let state =
+        |instance: &str, part: &str, state: &str, reason: &str| of("1", instance, part, state, reason);
     let series = [
         state("collector-1", "collector/logs", "degraded", "too many streams"),
         state("collector-2", "collector/logs", "ready", ""),

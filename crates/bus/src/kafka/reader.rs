@@ -248,14 +248,14 @@ impl Reader {
                 let reason = format!("Kafka does not take this member of the group ({code}): {remedy}");
                 self.clients.condition.raise(self.part.clone(), reason);
             }
-            Some(Code::BadMessage | Code::InvalidMessage) => self.note_unreadable(
-                "has a wrong checksum, as of a damaged disk: its messages are lost, which `sentinel verify` names, and if \
-                 its partition waits there",
-            ),
-            Some(Code::BadCompression) => self.note_unreadable(
-                "cannot be unpacked, being damaged or larger than anything that is published here: its partition \
-                 waits there, and",
-            ),
+            Some(Code::BadMessage | Code::InvalidMessage) => {
+                self.note_unreadable("has a wrong checksum, as of a damaged disk");
+            }
+            Some(Code::BadCompression) => {
+                self.note_unreadable(
+                    "cannot be unpacked, being damaged or larger than anything that is published here",
+                );
+            }
             // They may have gone: they are made again.
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
                 self.clients.condition.alarm.notify_one();
@@ -270,7 +270,8 @@ impl Reader {
         self.metrics.unreadable_batches.inc();
         let Part::Group(reader) = &self.part else { return };
         let reason = format!(
-            "a batch of messages for {reader} {what} kafka-dump-log.sh finds it and kafka-delete-records.sh moves beyond it"
+            "a batch of messages for {reader} {what}: its partition waits there. kafka-dump-log.sh finds the batch, \
+             kafka-delete-records.sh moves beyond it, and `sentinel verify` names what it held"
         );
         self.clients.condition.raise(Part::Unreadable(reader.clone()), reason);
     }

@@ -49,7 +49,8 @@ impl Probes {
         // By a clock that is so much behind, windows close at their end.
         let now_ms = || clock::now_millis().saturating_sub(late_ms);
         let until_ms = until_ms.saturating_sub(late_ms);
-        let mut end_ms = (now_ms() / WINDOW_MS + 1) * WINDOW_MS;
+        // The first that lies ahead as a whole: of the one that fills, scrapes may have come too late to hold a sample.
+        let mut end_ms = (now_ms() / WINDOW_MS + 2) * WINDOW_MS;
         while end_ms < until_ms {
             let left = u64::try_from(end_ms - now_ms()).unwrap_or_default();
             tokio::time::sleep(Duration::from_millis(left)).await;
