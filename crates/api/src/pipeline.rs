@@ -12,6 +12,7 @@ use crate::traffic::TopicOffsets;
 mod canaries;
 mod components;
 mod newest;
+mod patience;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -30,18 +31,13 @@ const GROUPS: [(Topic, &str); 5] = [
 
 /// Reads everything. What does not answer is left out, and its component says so.
 pub async fn read(app: &App, now: Timestamp) -> Pipeline {
-    let mut topics = Vec::new();
-    for topic in Topic::ALL {
-        match topic_row(app, topic).await {
-            Ok(row) => topics.push(row),
-            Err(error) => tracing::debug!(%topic, %error, "the topic's state is not known"),
-        }
-    }
+    let topics = app.freshness.bus.ask(now, topic_rows(app));
+    let (topics, newest) = tokio::join!(topics, app.freshness.read(app, now));
+    let topics = topics.unwrap_or_default();
     let is_recording = app.mode.mode == "replay";
     // What a recording tells of processes was long ago.
     let others = (!is_recording).then_some(&app.live);
     let components = components::read(&app.health, others);
-    let newest = app.freshness.read(app, now).await;
     let facts =
         Facts { live: &app.live, topics: &topics, components: &components, newest, now, is_recording };
     Pipeline {
@@ -52,6 +48,17 @@ pub async fn read(app: &App, now: Timestamp) -> Pipeline {
         topics,
         components,
     }
+}
+
+async fn topic_rows(app: &App) -> Vec<TopicRow> {
+    let mut topics = Vec::new();
+    for topic in Topic::ALL {
+        match topic_row(app, topic).await {
+            Ok(row) => topics.push(row),
+            Err(error) => tracing::debug!(%topic, %error, "the topic's state is not known"),
+        }
+    }
+    topics
 }
 
 async fn topic_row(app: &App, topic: Topic) -> Result<TopicRow, BusError> {

@@ -7,6 +7,7 @@ use sentinel_log_store::{DocumentFilter, DocumentKind, LogReader, LogStoreError,
 use sentinel_metric_store::{MetricReader, MetricStoreError, RangeQuery, TimeRange};
 use sentinel_model::{Field, Resolution, Selector, Timestamp};
 
+use super::patience::Patience;
 use crate::app::App;
 
 /// A series that every pipeline writes into its own store every 10 s or so.
@@ -35,11 +36,15 @@ pub struct Newest {
 pub struct Freshness {
     record_ms: AtomicI64,
     stores: Mutex<Option<(Timestamp, Newest)>>,
+    pub bus: Patience,
+    metrics: Patience,
+    logs: Patience,
 }
 
 impl Default for Freshness {
     fn default() -> Self {
-        Self { record_ms: AtomicI64::new(i64::MIN), stores: Mutex::default() }
+        let [bus, metrics, logs] = std::array::from_fn(|_| Patience::default());
+        Self { record_ms: AtomicI64::new(i64::MIN), stores: Mutex::default(), bus, metrics, logs }
     }
 }
 
@@ -59,8 +64,12 @@ impl Freshness {
             return Newest { record, ..newest };
         }
         // A store that does not answer says so on its component.
-        let stored_window = stored_window(&*app.metrics, now).await.ok().flatten();
-        let document = document(&*app.logs, now).await.ok().flatten();
+        let (stored_window, document) = tokio::join!(
+            self.metrics.ask(now, stored_window(&*app.metrics, now)),
+            self.logs.ask(now, document(&*app.logs, now)),
+        );
+        let stored_window = stored_window.and_then(Result::ok).flatten();
+        let document = document.and_then(Result::ok).flatten();
         let newest = Newest { record, stored_window, document };
         *self.stores.lock() = Some((now, newest));
         newest

@@ -26,6 +26,8 @@ pub struct Facts<'a> {
 /// A watermark trails the clock by a window, the allowed lateness and some seconds of transport; beyond
 /// this something is held up.
 const LATE_S: f64 = 90.0;
+/// Series of one metric that are further behind its newest have ended: three scrapes.
+const CURRENT_MS: i64 = 30_000;
 /// Data that is older than this does not arrive any more.
 const SILENT_S: f64 = 60.0;
 
@@ -48,13 +50,15 @@ impl Facts<'_> {
         self.live.rate(&Selector::metric(metric))
     }
 
+    /// Of what is told now: a partition that has moved is told of by who has it.
     fn max(&self, metric: &str) -> Option<f64> {
-        let mut max = None;
+        let mut told = Vec::new();
         self.live.each(&Selector::metric(metric), |_, windows, _| {
-            let value = windows.last().map(|window| window.aggregate.last());
-            max = [max, value].into_iter().flatten().reduce(f64::max);
+            told.extend(windows.last().map(|window| (window.start, window.aggregate.last())));
         });
-        max
+        let newest = told.iter().map(|(start, _)| *start).max()?;
+        let current = told.iter().filter(|(start, _)| newest.millis_since(*start) <= CURRENT_MS);
+        current.map(|(_, value)| *value).reduce(f64::max)
     }
 
     fn lag_of(&self, groups: &[&str]) -> Option<u64> {

@@ -173,6 +173,20 @@ fn a_collector_without_any_target_that_answers_is_degraded() {
 }
 
 #[test]
+fn a_partition_that_has_moved_is_as_late_as_who_has_it_says() {
+    let of = |instance: &str| {
+        format!(r#"sentinel_processor_watermark_lag_seconds{{instance="{instance}",partition="2"}}"#)
+    };
+    let all = live(&[(&of("processor-1"), 208.0, 208.0)]);
+    let stage = || stage_of(&all, &Health::default(), StageId::Processor);
+    assert_eq!((stage().status, stage().lag_seconds), (StageStatus::Degraded, Some(208.0)));
+    for start_s in [20, 50] {
+        all.apply(window(start_s, &[(&of("processor-2"), 35.0)]), Timestamp::from_secs(start_s));
+    }
+    assert_eq!((stage().status, stage().lag_seconds), (StageStatus::Ok, Some(35.0)));
+}
+
+#[test]
 fn the_worst_component_decides() {
     let health = Health::default();
     health.component("metric-store").ready();
