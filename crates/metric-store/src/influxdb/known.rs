@@ -42,7 +42,7 @@ struct State {
     texts_swept_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Known {
     /// The last group of rows that it was in; see [`Writing::next_group`].
     group: u64,
@@ -105,42 +105,55 @@ impl Writing<'_> {
         self.state.group += 1;
     }
 
-    pub(crate) fn welcome(&mut self, row: &Row) -> Welcome<'_> {
-        let KnownSeries { limit, idle_ms, text_bytes, .. } = *self.known;
-        let state = &mut *self.state;
-        let group = state.group;
-        if state.series.len() >= limit && self.now_ms.saturating_sub(state.swept_ms) >= SWEEP_MS {
-            state.sweep(self.now_ms, idle_ms);
+    /// Lets series in while there is room, in the order of the rows: where there is room for all, nothing needs to be
+    /// done.
+    pub(crate) fn admit<'a>(&mut self, rows: impl Iterator<Item = &'a Row> + Clone) {
+        if self.state.series.len() + rows.clone().count() <= self.known.limit {
+            return;
         }
-        let is_full = state.series.len() >= limit;
+        for row in rows {
+            if self.has_room() {
+                self.state.series.entry(row.id).or_default();
+            }
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        let KnownSeries { limit, idle_ms, .. } = *self.known;
+        let is_due = self.now_ms.saturating_sub(self.state.swept_ms) >= SWEEP_MS;
+        if self.state.series.len() >= limit && is_due {
+            self.state.sweep(self.now_ms, idle_ms);
+        }
+        self.state.series.len() < limit
+    }
+
+    pub(crate) fn welcome(&mut self, row: &Row) -> Welcome<'_> {
+        let has_room = self.has_room();
+        let state = &mut *self.state;
         let known = match state.series.entry(row.id) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(_) if is_full => return Welcome::OverLimit,
-            Entry::Vacant(new) => {
-                self.made.clear();
-                put_series(&mut self.made, &row.series.labels);
-                if self.made.len() > MAX_SERIES_BYTES {
-                    return Welcome::TooLong;
-                }
-                new.insert(Known { group: 0, minute: 0, has_kind: false, text: None })
-            }
+            Entry::Vacant(new) if has_room => new.insert(Known::default()),
+            Entry::Vacant(_) => return Welcome::OverLimit,
         };
-        if known.group == group {
+        if known.group == state.group {
             return Welcome::Repeated;
         }
-        let has_kind = row.series.kind != MetricKind::Unknown;
-        let is_new_kind = has_kind && !known.has_kind;
-        known.group = group;
+        known.group = state.group;
         known.minute = u32::try_from(self.now_ms / 60_000).unwrap_or(0);
-        known.has_kind |= has_kind;
         if known.text.is_none() {
             self.made.clear();
             put_series(&mut self.made, &row.series.labels);
-            if self.made.len() <= text_bytes.saturating_sub(state.text_bytes) {
+            if self.made.len() > MAX_SERIES_BYTES {
+                return Welcome::TooLong;
+            }
+            if self.made.len() <= self.known.text_bytes.saturating_sub(state.text_bytes) {
                 known.text = Some(self.made.as_slice().into());
                 state.text_bytes += self.made.len();
             }
         }
+        let has_kind = row.series.kind != MetricKind::Unknown;
+        let is_new_kind = has_kind && !known.has_kind;
+        known.has_kind |= has_kind;
         Welcome::Write { series: known.text.as_deref().unwrap_or(&self.made), is_new_kind }
     }
 }
@@ -200,6 +213,18 @@ mod tests {
         let known = KnownSeries::new(2, HOUR_MS, 1_000);
         let found = verdicts(&known, 0, &["a", "b", "c", "a"]);
         assert_eq!(found, [written("a", true), written("b", true), None, written("a", false)]);
+    }
+
+    #[test]
+    fn where_not_all_find_room_the_first_do() {
+        let known = KnownSeries::new(2, HOUR_MS, 1_000);
+        let rows = ["a", "b", "c"].map(|n| row("m", n, Aggregate::Single(0.0)));
+        let mut writing = known.begin(0);
+        writing.admit(rows.iter());
+        writing.next_group();
+        let is_welcome: Vec<bool> =
+            rows.iter().rev().map(|row| matches!(writing.welcome(row), Welcome::Write { .. })).collect();
+        assert_eq!(is_welcome, [false, true, true]);
     }
 
     #[test]

@@ -78,6 +78,7 @@ impl Server {
         let bytes = usize::try_from(self.config.batch_bytes).unwrap_or(usize::MAX);
         let mut bodies = Bodies::new(Bounds { lines: self.config.batch_lines, bytes });
         let mut writing = self.known.begin(now_ms);
+        writing.admit(fit.iter().flat_map(|n| &windows[*n].rows));
         for same in fit.chunk_by(|a, b| windows[*a].window == windows[*b].window) {
             writing.next_group();
             // Backwards: the last comes first.
