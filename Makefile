@@ -77,7 +77,7 @@ test-stack: ui ## Run the contract suites, the end-to-end suite and a round of f
 	@scripts/stack/test.sh
 
 .PHONY: chaos
-chaos: ui ## Play every fault on roles and servers over a million samples, and recount (about an hour)
+chaos: ui ## Play every fault on roles and servers over a million samples, and recount (about half an hour)
 	@SENTINEL_CHAOS=full scripts/stack/test.sh chaos
 
 .PHONY: gen

@@ -111,11 +111,18 @@ impl Writing<'_> {
         if self.state.series.len() + rows.clone().count() <= self.known.limit {
             return;
         }
+        let minute = self.minute();
         for row in rows {
-            if self.has_room() {
-                self.state.series.entry(row.id).or_default();
+            let has_room = self.has_room();
+            if has_room || self.state.series.contains_key(&row.id) {
+                // From now on it is no longer idle.
+                self.state.series.entry(row.id).or_default().minute = minute;
             }
         }
+    }
+
+    fn minute(&self) -> u32 {
+        u32::try_from(self.now_ms / 60_000).unwrap_or(0)
     }
 
     fn has_room(&mut self) -> bool {
@@ -128,7 +135,7 @@ impl Writing<'_> {
     }
 
     pub(crate) fn welcome(&mut self, row: &Row) -> Welcome<'_> {
-        let has_room = self.has_room();
+        let (has_room, minute) = (self.has_room(), self.minute());
         let state = &mut *self.state;
         let known = match state.series.entry(row.id) {
             Entry::Occupied(known) => known.into_mut(),
@@ -139,7 +146,7 @@ impl Writing<'_> {
             return Welcome::Repeated;
         }
         known.group = state.group;
-        known.minute = u32::try_from(self.now_ms / 60_000).unwrap_or(0);
+        known.minute = minute;
         if known.text.is_none() {
             self.made.clear();
             put_series(&mut self.made, &row.series.labels);
@@ -219,12 +226,20 @@ mod tests {
     fn where_not_all_find_room_the_first_do() {
         let known = KnownSeries::new(2, HOUR_MS, 1_000);
         let rows = ["a", "b", "c"].map(|n| row("m", n, Aggregate::Single(0.0)));
-        let mut writing = known.begin(0);
-        writing.admit(rows.iter());
-        writing.next_group();
-        let is_welcome: Vec<bool> =
-            rows.iter().rev().map(|row| matches!(writing.welcome(row), Welcome::Write { .. })).collect();
-        assert_eq!(is_welcome, [false, true, true]);
+        // "c" is idle later on, and gives its place to others.
+        for (now_ms, chosen, expected) in
+            [(0, &rows[2..], &[true][..]), (9 * HOUR_MS, &rows[..], &[false, true, true])]
+        {
+            let mut writing = known.begin(now_ms);
+            writing.admit(chosen.iter());
+            writing.next_group();
+            let is_welcome: Vec<bool> = chosen
+                .iter()
+                .rev()
+                .map(|row| matches!(writing.welcome(row), Welcome::Write { .. }))
+                .collect();
+            assert_eq!(is_welcome, expected);
+        }
     }
 
     #[test]

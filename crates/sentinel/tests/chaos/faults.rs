@@ -261,7 +261,7 @@ impl World {
         assert!(answer.status().is_success(), "{:?}", answer.text().await);
     }
 
-    /// Nothing, noise, noise as large as a message may be, and what belongs on another topic.
+    /// Nothing, and noise of up to 900 KiB.
     async fn poison(&mut self, dice: &mut StdRng) -> u64 {
         let mut noise = |n: usize| -> Bytes { (0..n).map(|_| dice.random::<u8>()).collect() };
         let mut values = vec![Bytes::new(); 5];
